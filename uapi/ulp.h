@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * ioctl interface of ulp.ko, the live patching module: /dev/ulp and its
+ * session file descriptors.
+ */
+#ifndef _UAPI_ULP_H
+#define _UAPI_ULP_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: General ioctl format
+ *
+ * The interface knows two kinds of file descriptors:
+ *
+ *   /dev/ulp   answers %ULP_QUERY and makes sessions (%ULP_SESSION_OPEN)
+ *   session    one address space; closing it (also by dying) aborts what is
+ *              under way, thaws, takes back what was mapped but never
+ *              committed, and forgets the target
+ *
+ * Every argument is a struct whose first field is its own size.  The structs
+ * are extended only at their end: a module that is older than its caller
+ * accepts a longer struct if the part it does not know is zero, and a module
+ * that is newer than its caller takes the missing part as zero.  Fields are
+ * fixed-width, pointers are __aligned_u64, reserved fields must be zero.
+ * Outputs are named out_* and are also written when the ioctl fails with one
+ * of the errors marked (*).
+ *
+ * An errno means the same everywhere:
+ *
+ *   ENOTTY      no such ioctl on this kind of file descriptor
+ *   E2BIG       the unknown tail of the struct is not zero, or an array is
+ *               longer than the limits of ULP_QUERY
+ *   EINVAL      a field is wrong: size too small, bad flag, reserved not zero,
+ *               range empty or overlapping, unaligned
+ *   EOPNOTSUPP  a known field asks for what this machine cannot do (backend)
+ *   EFAULT      a pointer argument, or an address of the target, is not mapped
+ *   EPERM       not the opener's credentials, or the kernel is locked down
+ *   EBADF       mem_fd is no file descriptor opened for reading and writing
+ *   ESRCH       the target's address space is gone
+ *   EALREADY    another session of this address space is in a transaction
+ *   ENOMEM      no memory, in the kernel or for the target
+ *   EEXIST      (ULP_MAP) something is mapped there already
+ *   EADDRINUSE  (*) a thread is, or may be, inside a range: see out_reason
+ *   ETIME       (*) max_freeze_ns was reached in every attempt
+ *   ESTALE      (*) the target's memory is not what the plan expects
+ *   EAGAIN      (*) the target kept changing under us (new threads without
+ *               end, a page that would not stay); nothing was written
+ *   EINTR       (*) the caller got a fatal signal between two attempts
+ *
+ * Whenever an ioctl fails nothing of the target was changed.
+ *
+ * The type letter 0xE7 has no entry in the kernel's ioctl-number.rst (6.1).
+ */
+
+/** define ULP_ABI - version of this interface; raised only when it breaks */
+#define ULP_ABI			1
+
+#define ULP_IOC_TYPE		0xE7
+
+/* Command numbers are grouped by file descriptor, with room to grow. */
+enum {
+	ULP_IOC_NR_QUERY	= 0x00,	/* /dev/ulp */
+	ULP_IOC_NR_SESSION_OPEN	= 0x01,
+	ULP_IOC_NR_MAP		= 0x20,	/* session */
+	ULP_IOC_NR_UNMAP	= 0x21,
+	ULP_IOC_NR_TRANSACT	= 0x22,
+	ULP_IOC_NR_DEBUG	= 0x40,	/* session, debug build only */
+};
+
+/**
+ * enum ulp_features - bits of ulp_query.out_features
+ * @ULP_FEATURE_GATE: backend gate works (task_work_add was found)
+ * @ULP_FEATURE_STOP_MACHINE: backend stop_machine works
+ * @ULP_FEATURE_DEBUG: debug build: ULP_DEBUG exists, fault points are armed
+ * @ULP_FEATURE_FORK_PROBE: children born in the window are gated
+ */
+enum ulp_features {
+	ULP_FEATURE_GATE		= 1 << 0,
+	ULP_FEATURE_STOP_MACHINE	= 1 << 1,
+	ULP_FEATURE_DEBUG		= 1 << 2,
+	ULP_FEATURE_FORK_PROBE		= 1 << 3,
+};
+
+/**
+ * struct ulp_query - ioctl(ULP_QUERY): what this module is and can do
+ * @size: sizeof(struct ulp_query)
+ * @flags: must be 0
+ * @out_abi: %ULP_ABI of the module
+ * @out_default_backend: enum ulp_backend taken for %ULP_BACKEND_AUTO
+ * @out_features: bits of enum ulp_features
+ * @out_max_ranges: most ranges in one transaction
+ * @out_max_writes: most writes in one transaction
+ * @out_max_write_bytes: most bytes written in one transaction, all together
+ * @out_max_stale: most proven stale slots in one transaction
+ * @out_max_stack: most bytes of a blocker's stack that are copied out
+ * @out_max_maps: most uncommitted mappings of one session
+ * @out_version: version of the module, NUL terminated text
+ *
+ * Needs no session and no privilege beyond opening /dev/ulp.
+ */
+struct ulp_query {
+	__u32 size;
+	__u32 flags;
+	__u32 out_abi;
+	__u32 out_default_backend;
+	__aligned_u64 out_features;
+	__u32 out_max_ranges;
+	__u32 out_max_writes;
+	__u32 out_max_write_bytes;
+	__u32 out_max_stale;
+	__u32 out_max_stack;
+	__u32 out_max_maps;
+	__u8  out_version[32];
+};
+
+#define ULP_QUERY	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_QUERY, struct ulp_query)
+
+/**
+ * struct ulp_session_open - ioctl(ULP_SESSION_OPEN): a session on one target
+ * @size: sizeof(struct ulp_session_open)
+ * @flags: must be 0
+ * @mem_fd: /proc/PID/mem, or /proc/PID/task/TID/mem of a live thread, opened
+ *	O_RDWR by the caller
+ * @__reserved: must be 0
+ *
+ * Opening the file made the kernel check ptrace access (LSMs included), and it
+ * names an address space, not a pid: neither a reused pid nor an exec can
+ * redirect the session.  The caller's credentials must be those the file was
+ * opened with, or it must have CAP_SYS_PTRACE.  The descriptor may be closed
+ * afterwards.
+ *
+ * Return: a new file descriptor (close-on-exec), or one of
+ * EBADF, EINVAL (not a /proc/PID/mem file, or a kernel thread's), EPERM, ESRCH.
+ */
+struct ulp_session_open {
+	__u32 size;
+	__u32 flags;
+	__s32 mem_fd;
+	__u32 __reserved;
+};
+
+#define ULP_SESSION_OPEN \
+	_IOW(ULP_IOC_TYPE, ULP_IOC_NR_SESSION_OPEN, struct ulp_session_open)
+
+/**
+ * enum ulp_map_flags - flags of ulp_map
+ * @ULP_MAP_EXEC: readable and executable
+ * @ULP_MAP_WRITE: readable and writable
+ *
+ * Neither: read-only.  Both: EINVAL, nothing is ever writable and executable.
+ */
+enum ulp_map_flags {
+	ULP_MAP_EXEC	= 1 << 0,
+	ULP_MAP_WRITE	= 1 << 1,
+};
+
+/**
+ * struct ulp_map - ioctl(ULP_MAP): map a piece of a file into the target
+ * @size: sizeof(struct ulp_map)
+ * @flags: bits of enum ulp_map_flags
+ * @fd: file of the caller (a sealed memfd), or -1 for zeroed memory
+ * @__reserved: must be 0
+ * @offset: where in the file, page aligned; 0 when @fd is -1
+ * @addr: where in the target, page aligned, free
+ * @length: bytes, a multiple of the page size, not 0
+ *
+ * The mapping is private (MAP_PRIVATE | MAP_FIXED_NOREPLACE), made with the
+ * credentials that opened the session while the target runs, charged to the
+ * target's memory cgroup.  It is uncommitted until a transaction of this
+ * session with %ULP_TRANSACT_COMMIT_MAPS succeeds: closing the session unmaps
+ * what is uncommitted.  The ranges below mmap_min_addr and above the user
+ * address space are refused.
+ *
+ * Errors: EEXIST, EINVAL, E2BIG (out_max_maps), EBADF, EPERM, ESRCH, ENOMEM,
+ * and what the file's mmap says.
+ */
+struct ulp_map {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 __reserved;
+	__aligned_u64 offset;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+
+#define ULP_MAP		_IOW(ULP_IOC_TYPE, ULP_IOC_NR_MAP, struct ulp_map)
+
+/**
+ * enum ulp_backend - how the target is kept from running during the window
+ * @ULP_BACKEND_AUTO: the module's choice
+ * @ULP_BACKEND_GATE: a task_work gate before user mode for each thread of the
+ *	address space; other processes are not held
+ * @ULP_BACKEND_STOP_MACHINE: stop_machine(); every CPU of the machine is held
+ */
+enum ulp_backend {
+	ULP_BACKEND_AUTO		= 0,
+	ULP_BACKEND_GATE		= 1,
+	ULP_BACKEND_STOP_MACHINE	= 2,
+};
+
+/**
+ * struct ulp_range - code that no thread may be inside
+ * @start: first byte
+ * @end: first byte behind it
+ *
+ * A thread is a candidate when its instruction pointer is in [start, end) or a
+ * word of its stack, from the stack pointer to the end of the mapping, is in
+ * (start, end]: a return address can equal the end (behind a call that does
+ * not return) and never the start.
+ */
+struct ulp_range {
+	__aligned_u64 start;
+	__aligned_u64 end;
+};
+
+/**
+ * struct ulp_write - bytes to be replaced
+ * @addr: address in the target; the write stays within one page
+ * @len: bytes, 1..256
+ * @__reserved: must be 0
+ * @expected: user pointer to @len bytes that must be there
+ * @bytes: user pointer to @len bytes to be there afterwards
+ *
+ * Works on private mappings whatever their protection; the page becomes the
+ * target's own (copy on write), its protection stays.  Shared mappings and
+ * huge pages are refused with EFAULT.
+ */
+struct ulp_write {
+	__aligned_u64 addr;
+	__u32 len;
+	__u32 __reserved;
+	__aligned_u64 expected;
+	__aligned_u64 bytes;
+};
+
+/**
+ * struct ulp_stale - a stack word that was proven not to be a return address
+ * @tid: thread, as seen in the caller's pid namespace
+ * @__reserved: must be 0
+ * @ip: user instruction pointer the proof was made for
+ * @sp: user stack pointer the proof was made for
+ * @slot: address of the word
+ * @value: the word
+ *
+ * A candidate is passed over only if all five agree.
+ */
+struct ulp_stale {
+	__u32 tid;
+	__u32 __reserved;
+	__aligned_u64 ip;
+	__aligned_u64 sp;
+	__aligned_u64 slot;
+	__aligned_u64 value;
+};
+
+/**
+ * enum ulp_reason - why a transaction did not happen (ulp_transact.out_reason)
+ * @ULP_REASON_NONE: it happened, or the errno says it all
+ * @ULP_REASON_IP: a thread executes inside a range: out_tid, out_range, out_ip
+ * @ULP_REASON_STACK: a stack word points into a range: also out_slot, out_value
+ * @ULP_REASON_SIGRETURN: a thread was inside rt_sigreturn: out_tid
+ * @ULP_REASON_NO_STACK: a thread's stack pointer is in no readable mapping, so
+ *	nothing can be proven: out_tid, out_ip, out_sp
+ * @ULP_REASON_FREEZE_LIMIT: max_freeze_ns went by
+ * @ULP_REASON_BYTES: a write did not find its expected bytes: out_write,
+ *	out_value is the offset of the first byte that differs
+ * @ULP_REASON_PAGE: the page of a write was replaced under us: out_write
+ * @ULP_REASON_NEW_THREADS: threads were born faster than they could be gated
+ * @ULP_REASON_FAULT: a stack page stayed absent: out_tid, out_slot
+ */
+enum ulp_reason {
+	ULP_REASON_NONE			= 0,
+	ULP_REASON_IP			= 1,
+	ULP_REASON_STACK		= 2,
+	ULP_REASON_SIGRETURN		= 3,
+	ULP_REASON_NO_STACK		= 4,
+	ULP_REASON_FREEZE_LIMIT		= 5,
+	ULP_REASON_BYTES		= 6,
+	ULP_REASON_PAGE			= 7,
+	ULP_REASON_NEW_THREADS		= 8,
+	ULP_REASON_FAULT		= 9,
+};
+
+/**
+ * struct ulp_regs - user registers of a blocking thread, x86-64
+ * @r15: as in the kernel's struct pt_regs, and so on down to @ss; @orig_ax is
+ *	the system call number while in one, -1 otherwise
+ * @fs_base: thread pointer
+ * @gs_base: base of gs
+ */
+struct ulp_regs {
+	__aligned_u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8;
+	__aligned_u64 ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+	__aligned_u64 fs_base, gs_base;
+};
+
+/**
+ * enum ulp_transact_flags - flags of ulp_transact
+ * @ULP_TRANSACT_DRY_RUN: everything but the writing
+ * @ULP_TRANSACT_COMMIT_MAPS: when it succeeds, the mappings made in this
+ *	session belong to the target and outlive the session
+ * @ULP_TRANSACT_NO_STAMPS: scan each thread in the window, also one that slept
+ *	since the scan before it (for tests and measurements)
+ */
+enum ulp_transact_flags {
+	ULP_TRANSACT_DRY_RUN		= 1 << 0,
+	ULP_TRANSACT_COMMIT_MAPS	= 1 << 1,
+	ULP_TRANSACT_NO_STAMPS		= 1 << 2,
+};
+
+/**
+ * struct ulp_transact - ioctl(ULP_TRANSACT): freeze, check, write, thaw
+ * @size: sizeof(struct ulp_transact)
+ * @flags: bits of enum ulp_transact_flags
+ * @backend: enum ulp_backend
+ * @attempts: how often to try, at least 1
+ * @retry_ns: pause between two attempts, in which everything runs
+ * @max_freeze_ns: longest time the target may be held in one attempt; 0 is
+ *	the module's default (50 ms)
+ * @ranges: user pointer to @nr_ranges of struct ulp_range
+ * @writes: user pointer to @nr_writes of struct ulp_write, not overlapping
+ * @stale: user pointer to @nr_stale of struct ulp_stale
+ * @nr_ranges: may be 0: no condition on the threads
+ * @nr_writes: may be 0: only the check
+ * @nr_stale: may be 0
+ * @stack_size: bytes at @stack
+ * @stack: user pointer; receives the blocking thread's stack from its stack
+ *	pointer upwards.  May be 0
+ * @regs: user pointer to struct ulp_regs; receives the blocking thread's
+ *	registers.  May be 0
+ * @out_freeze_ns: how long the target was held in the last attempt
+ * @out_max_freeze_ns: the longest of all attempts
+ * @out_total_ns: from the first freeze to the end of the last
+ * @out_attempts: attempts made
+ * @out_backend: enum ulp_backend that was used
+ * @out_threads: tasks that share the address space in the last attempt
+ * @out_parked: of these, parked in the gate when the check began
+ * @out_asleep: of these, asleep in the kernel
+ * @out_rescanned: stacks read inside the window
+ * @out_reason: enum ulp_reason
+ * @out_tid: blocking thread, in the caller's pid namespace; 0 none
+ * @out_range: index of the range it is in
+ * @out_write: index of the write that failed
+ * @out_stack_size: bytes stored at @stack
+ * @out_ip: blocking thread's instruction pointer
+ * @out_sp: its stack pointer
+ * @out_slot: address of the stack word
+ * @out_value: the stack word
+ *
+ * All or nothing: either every write was done while no thread of the address
+ * space could run user code and none was inside a range, or none was done.
+ * What can fail, sleep or fault happens before the freeze: the pages of the
+ * writes are made private and pinned first.  The caller may be killed at any
+ * time: between two attempts that ends the transaction, inside one it has no
+ * effect on its outcome.
+ */
+struct ulp_transact {
+	__u32 size;
+	__u32 flags;
+	__u32 backend;
+	__u32 attempts;
+	__aligned_u64 retry_ns;
+	__aligned_u64 max_freeze_ns;
+	__aligned_u64 ranges;
+	__aligned_u64 writes;
+	__aligned_u64 stale;
+	__u32 nr_ranges;
+	__u32 nr_writes;
+	__u32 nr_stale;
+	__u32 stack_size;
+	__aligned_u64 stack;
+	__aligned_u64 regs;
+	__aligned_u64 out_freeze_ns;
+	__aligned_u64 out_max_freeze_ns;
+	__aligned_u64 out_total_ns;
+	__u32 out_attempts;
+	__u32 out_backend;
+	__u32 out_threads;
+	__u32 out_parked;
+	__u32 out_asleep;
+	__u32 out_rescanned;
+	__u32 out_reason;
+	__u32 out_tid;
+	__u32 out_range;
+	__u32 out_write;
+	__u32 out_stack_size;
+	__u32 __reserved;
+	__aligned_u64 out_ip;
+	__aligned_u64 out_sp;
+	__aligned_u64 out_slot;
+	__aligned_u64 out_value;
+};
+
+#define ULP_TRANSACT \
+	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_TRANSACT, struct ulp_transact)
+
+/**
+ * struct ulp_unmap - ioctl(ULP_UNMAP): take memory back that ULP_MAP mapped
+ * @size: sizeof(struct ulp_unmap)
+ * @flags: must be 0
+ * @addr: page aligned start
+ * @length: bytes, a multiple of the page size, not 0
+ * @max_freeze_ns: as in struct ulp_transact
+ * @out_reason: enum ulp_reason
+ * @out_tid: thread that is inside, in the caller's pid namespace
+ * @out_freeze_ns: how long the target was held for the check
+ *
+ * Freezes, checks that no thread is inside [addr, addr + length), thaws, and
+ * unmaps.  That no pointer to it is left in the target's data is the caller's
+ * to know: the module cannot.
+ *
+ * Errors: EADDRINUSE (*), ETIME (*), EAGAIN (*), EINVAL, ESRCH.
+ */
+struct ulp_unmap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__aligned_u64 max_freeze_ns;
+	__u32 out_reason;
+	__u32 out_tid;
+	__aligned_u64 out_freeze_ns;
+};
+
+#define ULP_UNMAP	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_UNMAP, struct ulp_unmap)
+
+/**
+ * enum ulp_debug_op - what ULP_DEBUG does
+ * @ULP_DEBUG_FREEZE: freeze and stay frozen until THAW, close or @arg ns
+ * @ULP_DEBUG_THAW: thaw
+ * @ULP_DEBUG_FAULT: arm fault point @point to fail once, at its @arg-th passing
+ *	from now (0: the next one); it acts on this session only
+ * @ULP_DEBUG_GATES: @out_value is the number of gates of the whole module that
+ *	are queued or parked
+ */
+enum ulp_debug_op {
+	ULP_DEBUG_FREEZE	= 1,
+	ULP_DEBUG_THAW		= 2,
+	ULP_DEBUG_FAULT		= 3,
+	ULP_DEBUG_GATES		= 4,
+};
+
+/**
+ * enum ulp_fault - numbered fault points; the numbers never change
+ * @ULP_FAULT_PIN: a page of a write cannot be pinned
+ * @ULP_FAULT_COPY_PLAN: the plan cannot be read from the caller
+ * @ULP_FAULT_ALLOC: an allocation for the transaction fails
+ * @ULP_FAULT_MAP: vm_mmap fails in the worker
+ * @ULP_FAULT_FREEZE_LIMIT: the limit is reached while threads are gated
+ * @ULP_FAULT_CHECK: the check finds a candidate
+ * @ULP_FAULT_STACK: a stack page is absent in the window
+ * @ULP_FAULT_BYTES: expected bytes differ at the arg-th write
+ * @ULP_FAULT_PAGE: the page of the arg-th write has moved
+ * @ULP_FAULT_GATE_POOL: no gate object is left for a newborn child
+ * @ULP_FAULT_COPY_RESULT: the result cannot be written to the caller
+ */
+enum ulp_fault {
+	ULP_FAULT_PIN		= 1,
+	ULP_FAULT_COPY_PLAN	= 2,
+	ULP_FAULT_ALLOC		= 3,
+	ULP_FAULT_MAP		= 4,
+	ULP_FAULT_FREEZE_LIMIT	= 5,
+	ULP_FAULT_CHECK		= 6,
+	ULP_FAULT_STACK		= 7,
+	ULP_FAULT_BYTES		= 8,
+	ULP_FAULT_PAGE		= 9,
+	ULP_FAULT_GATE_POOL	= 10,
+	ULP_FAULT_COPY_RESULT	= 11,
+};
+
+/**
+ * struct ulp_debug - ioctl(ULP_DEBUG): single steps and fault points for tests
+ * @size: sizeof(struct ulp_debug)
+ * @op: enum ulp_debug_op
+ * @point: enum ulp_fault, for %ULP_DEBUG_FAULT
+ * @__reserved: must be 0
+ * @arg: see enum ulp_debug_op
+ * @out_value: see enum ulp_debug_op
+ *
+ * Exists only in the debug build (%ULP_FEATURE_DEBUG), ENOTTY otherwise.
+ */
+struct ulp_debug {
+	__u32 size;
+	__u32 op;
+	__u32 point;
+	__u32 __reserved;
+	__aligned_u64 arg;
+	__aligned_u64 out_value;
+};
+
+#define ULP_DEBUG	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_DEBUG, struct ulp_debug)
+
+#endif /* _UAPI_ULP_H */
