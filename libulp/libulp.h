@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libulp - live patching of running processes through /dev/ulp
+ */
+#ifndef LIBULP_H
+#define LIBULP_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * DOC: Conventions
+ *
+ * The library never prints, never exits, and keeps no global state; a context
+ * and what was made from it may be used by one thread at a time, different
+ * contexts by different threads at once.
+ *
+ * Functions return 0 or a positive count, or a negative code: -errno for
+ * what the system said, -ULP_E... (5000 and up) for what libulp found.  After a
+ * failure ulp_error() of the context has the whole story in one sentence: what,
+ * where, and what to do next.  ulp_reason() gives the stable word for it that
+ * scripts may depend on.
+ *
+ * The sequence of an apply:
+ *
+ *	ulp_context_new(&ctx);
+ *	ulp_patch_open(ctx, "fix.so", &patch);
+ *	ulp_target_open(ctx, pid, &target);
+ *	ulp_apply(target, patch, NULL, &result);
+ *	ulp_target_close(target);
+ *	ulp_patch_close(patch);
+ *	ulp_context_free(ctx);
+ *
+ * All of it exists since version 0.1.
+ */
+
+#define LIBULP_API	__attribute__((visibility("default")))
+#define LIBULP_CHECK	__attribute__((warn_unused_result))
+
+/** define ULP_NAME_MAX - longest name of a patch, without the NUL */
+#define ULP_NAME_MAX	64
+
+/**
+ * enum ulp_code - libulp's own error codes, returned negated
+ *
+ * Each has one stable word, see ulp_reason().
+ */
+enum ulp_code {
+	ULP_E_ALREADY_APPLIED	= 5000,	/* already-applied: nothing to do */
+	ULP_E_NOT_APPLIED	= 5001,	/* not-applied: nothing to do */
+	ULP_E_NOT_TARGET	= 5002,	/* not-target: object not loaded there */
+	ULP_E_BUILD_ID		= 5003,	/* build-id: other build of it loaded */
+	ULP_E_BUSY		= 5004,	/* busy: a thread is inside */
+	ULP_E_BYTES_DIFFER	= 5005,	/* bytes-differ: memory is not as built */
+	ULP_E_FOREIGN_HOOK	= 5006,	/* foreign-hook: breakpoint, uprobe, other patcher */
+	ULP_E_NO_PROCESS	= 5007,	/* no-such-process */
+	ULP_E_PERMISSION	= 5008,	/* permission */
+	ULP_E_ARCH		= 5009,	/* arch: 32-bit or foreign target */
+	ULP_E_CONTAINER		= 5010,	/* container: no patch, damaged, unknown version */
+	ULP_E_SYMBOL		= 5011,	/* symbol: cannot be resolved */
+	ULP_E_RELOCATION	= 5012,	/* relocation: kind not supported */
+	ULP_E_NO_ROOM		= 5013,	/* no-room: no free address within 2 GiB */
+	ULP_E_LIMIT		= 5014,	/* limit: freeze limit reached */
+	ULP_E_MODULE		= 5015,	/* module-missing: /dev/ulp */
+	ULP_E_ABI		= 5016,	/* abi: module too old or too new */
+	ULP_E_DEPENDENCY	= 5017,	/* dependency: another patch is needed first */
+	ULP_E_RECORD		= 5018,	/* record: damaged record in the target */
+	ULP_E_TRACED		= 5019,	/* session-busy: another tool is at it */
+	ULP_E_TLS		= 5020,	/* tls: variable cannot be reached */
+	ULP_E_CHANGING		= 5021,	/* changing: target kept changing */
+	ULP_E_TIMEOUT		= 5022,	/* timeout: --timeout went by */
+	ULP_E_PATCH_ID		= 5023,	/* patch-id: none or several such ids */
+};
+
+/** enum ulp_log_level - of a message to the log callback */
+enum ulp_log_level {
+	ULP_LOG_WARN	= 0,
+	ULP_LOG_INFO	= 1,
+	ULP_LOG_DEBUG	= 2,
+};
+
+struct ulp_context;
+struct ulp_patch;
+struct ulp_target;
+
+typedef void (*ulp_log_fn)(enum ulp_log_level level, const char *text, void *data);
+
+/* ---- context ---- */
+
+/**
+ * ulp_context_new() - a context: error text, log callback, /dev/ulp
+ * @out: receives it; free with ulp_context_free()
+ *
+ * /dev/ulp is opened only when it is needed: everything that only reads works
+ * without the module.  Return: 0, -ENOMEM.
+ */
+LIBULP_API int ulp_context_new(struct ulp_context **out) LIBULP_CHECK;
+LIBULP_API void ulp_context_free(struct ulp_context *ctx);
+
+/** ulp_context_set_log() - who gets messages of @level and below */
+LIBULP_API void ulp_context_set_log(struct ulp_context *ctx, ulp_log_fn fn,
+				    enum ulp_log_level level, void *data);
+
+/** ulp_error() - the last failure in words; never NULL, valid until the next call */
+LIBULP_API const char *ulp_error(const struct ulp_context *ctx);
+
+/** ulp_reason() - stable word for a (negative) return value; "success" for >= 0 */
+LIBULP_API const char *ulp_reason(int code);
+
+/** ulp_version() - "0.1.0" */
+LIBULP_API const char *ulp_version(void);
+
+/**
+ * struct ulp_status - what this machine has, from ulp_status_get()
+ * @sz: sizeof(struct ulp_status), set by the caller
+ * @module: 0 if /dev/ulp answers, else -errno of opening or asking it
+ * @abi: of the module
+ * @features: bits of enum ulp_features (uapi/ulp.h)
+ * @default_backend: enum ulp_backend
+ * @module_version: text
+ */
+struct ulp_status {
+	size_t sz;
+	int module;
+	uint32_t abi;
+	uint64_t features;
+	uint32_t default_backend;
+	char module_version[32];
+};
+
+LIBULP_API int ulp_status_get(struct ulp_context *ctx, struct ulp_status *status) LIBULP_CHECK;
+
+/* ---- patch: a container ---- */
+
+/**
+ * ulp_patch_open() - read and check a container file
+ * @out: receives it; close with ulp_patch_close()
+ *
+ * Return: 0, -errno of the file, -ULP_E_CONTAINER.
+ */
+LIBULP_API int ulp_patch_open(struct ulp_context *ctx, const char *path,
+			      struct ulp_patch **out) LIBULP_CHECK;
+
+/** ulp_patch_read() - the same from memory; @data is copied, @name is for messages */
+LIBULP_API int ulp_patch_read(struct ulp_context *ctx, const void *data, size_t size,
+			      const char *name, struct ulp_patch **out) LIBULP_CHECK;
+LIBULP_API void ulp_patch_close(struct ulp_patch *patch);
+
+LIBULP_API const char *ulp_patch_name(const struct ulp_patch *patch);
+LIBULP_API const char *ulp_patch_path(const struct ulp_patch *patch);
+/** ulp_patch_id() - 64 hex digits and NUL */
+LIBULP_API const char *ulp_patch_id(const struct ulp_patch *patch);
+
+/* ---- target: a process ---- */
+
+/**
+ * ulp_target_open() - look at a process
+ * @pid: any live thread group; its leader may be a zombie
+ * @out: receives it; close with ulp_target_close()
+ *
+ * Reads /proc/PID/maps and memory; the process is not stopped and notices
+ * nothing.  Return: 0, -ULP_E_NO_PROCESS, -ULP_E_PERMISSION, -ULP_E_ARCH.
+ */
+LIBULP_API int ulp_target_open(struct ulp_context *ctx, pid_t pid,
+			       struct ulp_target **out) LIBULP_CHECK;
+LIBULP_API void ulp_target_close(struct ulp_target *target);
+LIBULP_API pid_t ulp_target_pid(const struct ulp_target *target);
+/** ulp_target_name() - as in /proc/PID/comm */
+LIBULP_API const char *ulp_target_name(const struct ulp_target *target);
+
+/**
+ * struct ulp_applied - one record found in a target
+ * @id: 64 hex digits
+ * @name: of the patch
+ * @active: whether its functions are entered
+ * @sequence: higher is newer
+ * @applied: seconds since the epoch
+ * @uid: who applied it
+ * @nr_functions: entries of @functions
+ * @functions: names
+ * @nr_labels: entries of @labels
+ * @labels: such as CVE-2024-1234
+ * @object: path of the object it changes
+ * @build_id: of that object, hex
+ */
+struct ulp_applied {
+	const char *id;
+	const char *name;
+	bool active;
+	uint64_t sequence;
+	int64_t applied;
+	uint32_t uid;
+	size_t nr_functions;
+	const char *const *functions;
+	size_t nr_labels;
+	const char *const *labels;
+	const char *object;
+	const char *build_id;
+};
+
+/**
+ * ulp_target_applied() - the patches of a target
+ * @out: receives an array that lives until ulp_target_close() or the next call
+ * that changes the target; a patch of several objects has one entry for each
+ *
+ * Records that fail their checks are left out and reported as warnings to the
+ * log.  Return: number of entries or a negative code.
+ */
+LIBULP_API int ulp_target_applied(struct ulp_target *target,
+				  const struct ulp_applied **out) LIBULP_CHECK;
+
+/**
+ * struct ulp_object_info - one ELF object mapped in a target
+ * @path: as in /proc/PID/maps, without " (deleted)"
+ * @build_id: hex, "" if it has none
+ * @start: lowest mapped address
+ * @deleted: the file is gone or replaced
+ */
+struct ulp_object_info {
+	const char *path;
+	const char *build_id;
+	uint64_t start;
+	bool deleted;
+};
+
+/** ulp_target_objects() - the ELF objects of a target; lifetime as above */
+LIBULP_API int ulp_target_objects(struct ulp_target *target,
+				  const struct ulp_object_info **out) LIBULP_CHECK;
+
+/* ---- apply and revert ---- */
+
+/**
+ * struct ulp_options - how to apply or revert; NULL means all defaults
+ * @sz: sizeof(struct ulp_options), set by the caller; an unknown part that is
+ *	not zero is an error
+ * @backend: enum ulp_backend (uapi/ulp.h), 0 = the module's choice
+ * @attempts: 0 = 20
+ * @retry_ns: pause between attempts, 0 = 5 ms, growing up to 20 times that
+ * @timeout_ns: give up between two attempts after this long, 0 = 10 s
+ * @max_freeze_ns: 0 = the module's default
+ * @dry_run: everything but the writing
+ */
+struct ulp_options {
+	size_t sz;
+	uint32_t backend;
+	uint32_t attempts;
+	uint64_t retry_ns;
+	uint64_t timeout_ns;
+	uint64_t max_freeze_ns;
+	bool dry_run;
+};
+
+/**
+ * struct ulp_result - what happened, also filled on failure
+ * @sz: sizeof(struct ulp_result), set by the caller
+ * @code: what the function returned
+ * @attempts: made
+ * @threads: in the target at the last attempt
+ * @backend: enum ulp_backend used
+ * @freeze_ns: length of the last frozen window
+ * @max_freeze_ns: of the longest
+ * @proof: "scan" (no thread had a word pointing into the code), "" if refused
+ * @blocker_tid: thread that was in the way, 0 none
+ * @blocker_ip: its instruction pointer
+ * @blocker_slot: address of the stack word that shows it, 0 if it is the ip
+ * @blocker_value: the word, or the ip
+ * @blocker_function: function it is inside, "" unknown
+ * @blocker_thread: name of the thread
+ * @id: of the patch
+ * @message: whole sentence, as from ulp_error()
+ */
+struct ulp_result {
+	size_t sz;
+	int code;
+	uint32_t attempts;
+	uint32_t threads;
+	uint32_t backend;
+	uint64_t freeze_ns;
+	uint64_t max_freeze_ns;
+	const char *proof;
+	pid_t blocker_tid;
+	uint64_t blocker_ip;
+	uint64_t blocker_slot;
+	uint64_t blocker_value;
+	char blocker_function[128];
+	char blocker_thread[32];
+	char id[65];
+	char message[512];
+};
+
+/**
+ * ulp_apply() - replace the functions of @patch in @target
+ *
+ * All or nothing.  Return: 0; nothing to do: -ULP_E_ALREADY_APPLIED,
+ * -ULP_E_NOT_TARGET, -ULP_E_BUILD_ID; may succeed later: -ULP_E_BUSY,
+ * -ULP_E_LIMIT, -ULP_E_CHANGING, -ULP_E_TRACED, -ULP_E_TIMEOUT; else failed.
+ */
+LIBULP_API int ulp_apply(struct ulp_target *target, struct ulp_patch *patch,
+			 const struct ulp_options *options,
+			 struct ulp_result *result) LIBULP_CHECK;
+
+/**
+ * ulp_revert() - take a patch back
+ * @id: hex digits, at least 4, that name exactly one active patch of @target,
+ *	or the patch's name
+ *
+ * Needs no container file.  Any of several stacked patches can be reverted.
+ * Return: 0, -ULP_E_NOT_APPLIED, -ULP_E_PATCH_ID, else as ulp_apply().
+ */
+LIBULP_API int ulp_revert(struct ulp_target *target, const char *id,
+			  const struct ulp_options *options,
+			  struct ulp_result *result) LIBULP_CHECK;
+
+/**
+ * ulp_revert_object() - take back all active patches of one object, at once
+ * @object: base name, path, or build-id (hex) of the object
+ */
+LIBULP_API int ulp_revert_object(struct ulp_target *target, const char *object,
+				 const struct ulp_options *options,
+				 struct ulp_result *result) LIBULP_CHECK;
+
+/** ulp_code_is_nothing() - nothing was to do: a tool exits 0 */
+LIBULP_API bool ulp_code_is_nothing(int code);
+
+/** ulp_code_is_busy() - nothing was changed, it may succeed later: a tool exits 3 */
+LIBULP_API bool ulp_code_is_busy(int code);
+
+/* ---- dump ---- */
+
+/**
+ * struct ulp_patch_function - one replaced function of a container
+ */
+struct ulp_patch_function {
+	const char *old_name;
+	const char *new_name;
+	uint64_t old_value;
+	uint64_t old_size;
+	uint64_t new_value;
+	uint64_t new_size;
+	uint64_t entry;
+	uint64_t island;
+	uint32_t kind;
+	const uint8_t *expected;
+	size_t expected_size;
+};
+
+/** struct ulp_patch_reference - one slot of a container to be filled */
+struct ulp_patch_reference {
+	const char *target_name;
+	const char *slot_name;
+	uint64_t target_value;
+	uint64_t slot_value;
+	bool tls;
+};
+
+/** struct ulp_patch_target - one object that a container changes */
+struct ulp_patch_target {
+	const char *name;
+	const char *build_id;
+	size_t nr_functions;
+	const struct ulp_patch_function *functions;
+	size_t nr_references;
+	const struct ulp_patch_reference *references;
+};
+
+/** ulp_patch_targets() - the objects; lives as long as @patch.  Return: count */
+LIBULP_API size_t ulp_patch_targets(const struct ulp_patch *patch,
+				    const struct ulp_patch_target **out);
+/** ulp_patch_labels() - CVE-... and the like; same lifetime.  Return: count */
+LIBULP_API size_t ulp_patch_labels(const struct ulp_patch *patch, const char *const **out);
+/** ulp_patch_dependencies() - ids as hex; same lifetime.  Return: count */
+LIBULP_API size_t ulp_patch_dependencies(const struct ulp_patch *patch,
+					 const char *const **out);
+/** ulp_patch_comment() - text of the description's comments, "" if none */
+LIBULP_API const char *ulp_patch_comment(const struct ulp_patch *patch);
+/** ulp_patch_created() - seconds since the epoch, 0 unknown */
+LIBULP_API int64_t ulp_patch_created(const struct ulp_patch *patch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBULP_H */

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The patch container: an ELF64 shared object with two sections of our own,
+ * ".ulp" (how to apply it) and ".ulp.rev" (enough to revert it).
+ */
+#ifndef _UAPI_ULP_CONTAINER_H
+#define _UAPI_ULP_CONTAINER_H
+
+#include <linux/types.h>
+
+/**
+ * DOC: Layout of section .ulp
+ *
+ *   struct ulp_container_header
+ *   tables, in any order, each described by an entry of header.tables[]
+ *
+ * All numbers are little endian (the format names its byte order in the magic),
+ * all offsets are from the start of the section, all tables are 8-byte
+ * aligned and their entries of the size named in their table entry: a reader
+ * steps by @entsize and ignores what it does not know behind the end of the
+ * entry it knows.  Tables whose type it does not know are ignored if the type
+ * has %ULP_TABLE_OPTIONAL, an error otherwise.
+ *
+ * Text is a struct ulp_span into the strings table; it is not NUL terminated
+ * there and contains no NUL.  Addresses of the target and of the patch are
+ * virtual addresses as in their ELF symbols (st_value), before relocation.
+ *
+ * The digest is SHA-256 over the whole ELF file with the 32 bytes of the
+ * digest taken as zero: a container that was edited, stripped or cut off is
+ * refused.  The id is SHA-256 over the ELF file before the sections were added
+ * followed by the section .ulp with @id and @digest zero: the same code for
+ * the same targets with the same description has the same id.
+ */
+
+#define ULP_SECTION		".ulp"
+#define ULP_SECTION_REVERT	".ulp.rev"
+
+/** define ULP_CONTAINER_MAGIC - first 8 bytes of .ulp: "ULPpatch" */
+#define ULP_CONTAINER_MAGIC	0x6863746170504c55ULL
+/** define ULP_REVERT_MAGIC - first 8 bytes of .ulp.rev: "ULPrevrt" */
+#define ULP_REVERT_MAGIC	0x7472766572504c55ULL
+#define ULP_CONTAINER_VERSION	1
+
+#define ULP_ID_SIZE		32
+#define ULP_BUILD_ID_MAX	64
+
+/** struct ulp_span - @length bytes at @offset of the strings or bytes table */
+struct ulp_span {
+	__u32 offset;
+	__u32 length;
+};
+
+/**
+ * enum ulp_table_type - what a table holds
+ * @ULP_TABLE_TARGET: struct ulp_container_target
+ * @ULP_TABLE_FUNCTION: struct ulp_container_function, grouped by target
+ * @ULP_TABLE_RANGE: struct ulp_container_range
+ * @ULP_TABLE_REFERENCE: struct ulp_container_reference
+ * @ULP_TABLE_DEPENDENCY: ids (32 bytes each) that must be applied before
+ * @ULP_TABLE_LABEL: struct ulp_span each, such as CVE-2024-1234 or bsc#1234
+ * @ULP_TABLE_STRINGS: bytes, entsize 1
+ * @ULP_TABLE_BYTES: bytes, entsize 1: code of the target
+ * @ULP_TABLE_COMMENT: text of the description's comments, entsize 1
+ * @ULP_TABLE_OPTIONAL: a reader that does not know the type may ignore it
+ */
+enum ulp_table_type {
+	ULP_TABLE_TARGET	= 1,
+	ULP_TABLE_FUNCTION	= 2,
+	ULP_TABLE_RANGE		= 3,
+	ULP_TABLE_REFERENCE	= 4,
+	ULP_TABLE_DEPENDENCY	= 5,
+	ULP_TABLE_LABEL		= 6,
+	ULP_TABLE_STRINGS	= 7,
+	ULP_TABLE_BYTES		= 8,
+	ULP_TABLE_COMMENT	= 9 | 0x80000000,
+	ULP_TABLE_OPTIONAL	= (int)0x80000000,
+};
+
+/** struct ulp_table - one table: @count entries of @entsize bytes at @offset */
+struct ulp_table {
+	__u32 type;
+	__u32 entsize;
+	__aligned_u64 offset;
+	__aligned_u64 count;
+};
+
+/**
+ * struct ulp_container_header - start of section .ulp
+ * @magic: %ULP_CONTAINER_MAGIC
+ * @version: %ULP_CONTAINER_VERSION; another one is refused
+ * @header_size: bytes up to the end of tables[]
+ * @total_size: bytes of the section
+ * @flags: must be 0
+ * @nr_tables: entries of tables[]
+ * @id: what this patch is called everywhere; shown by its first 12 hex digits
+ * @digest: see above
+ * @name: name for people, at most 64 bytes, [A-Za-z0-9._+-] only
+ * @machine: ELF e_machine of the targets (EM_X86_64)
+ * @__reserved: must be 0
+ * @created: seconds since the epoch (SOURCE_DATE_EPOCH if set), 0 unknown
+ * @tables: the tables
+ */
+struct ulp_container_header {
+	__aligned_u64 magic;
+	__u32 version;
+	__u32 header_size;
+	__aligned_u64 total_size;
+	__u32 flags;
+	__u32 nr_tables;
+	__u8 id[ULP_ID_SIZE];
+	__u8 digest[32];
+	struct ulp_span name;
+	__u32 machine;
+	__u32 __reserved;
+	__aligned_u64 created;
+	struct ulp_table tables[];
+};
+
+/**
+ * struct ulp_container_target - one object (executable or library) to patch
+ * @name: its DT_SONAME, or else its file's base name; for people and messages
+ * @build_id: span in the bytes table; never empty
+ * @first_function: index into the function table
+ * @nr_functions: number of functions, not 0
+ * @first_reference: index into the reference table
+ * @nr_references: number of references
+ * @text_start: lowest executable address
+ * @text_end: behind the highest
+ * @flags: must be 0
+ * @__reserved: must be 0
+ *
+ * The object is recognised by its build-id alone.
+ */
+struct ulp_container_target {
+	struct ulp_span name;
+	struct ulp_span build_id;
+	__u32 first_function;
+	__u32 nr_functions;
+	__u32 first_reference;
+	__u32 nr_references;
+	__aligned_u64 text_start;
+	__aligned_u64 text_end;
+	__u32 flags;
+	__u32 __reserved;
+};
+
+/**
+ * enum ulp_entry_kind - how control gets from the old function to the new one
+ * @ULP_ENTRY_JUMP: 5-byte "jmp rel32" at @entry
+ * @ULP_ENTRY_SHORT: 2-byte "jmp rel8" at @entry to a "jmp rel32" at @island
+ */
+enum ulp_entry_kind {
+	ULP_ENTRY_JUMP	= 1,
+	ULP_ENTRY_SHORT	= 2,
+};
+
+/**
+ * struct ulp_container_function - one function to replace
+ * @old_name: name in the target
+ * @new_name: name in the container
+ * @old_value: st_value in the target
+ * @old_size: bytes, not 0
+ * @new_value: st_value in the container
+ * @new_size: bytes, not 0
+ * @entry: where the jump goes, >= @old_value (behind endbr64 if there is one)
+ * @island: %ULP_ENTRY_SHORT: padding that takes the long jump; 0 otherwise
+ * @kind: enum ulp_entry_kind
+ * @first_range: index into the range table
+ * @nr_ranges: ranges of the old function, at least one: [old_value, old_value +
+ *	old_size) and the fragments the compiler split off it (.cold, .part)
+ * @__reserved: must be 0
+ * @expected: span in the bytes table: the target's bytes from @old_value
+ *	on, at least up to the end of what is written at @entry
+ * @island_expected: the same for @island, 5 bytes
+ * @mask: span in the bytes table as long as @expected: bits of the expected
+ *	bytes that count.  Empty: all
+ */
+struct ulp_container_function {
+	struct ulp_span old_name;
+	struct ulp_span new_name;
+	__aligned_u64 old_value;
+	__aligned_u64 old_size;
+	__aligned_u64 new_value;
+	__aligned_u64 new_size;
+	__aligned_u64 entry;
+	__aligned_u64 island;
+	__u32 kind;
+	__u32 first_range;
+	__u32 nr_ranges;
+	__u32 __reserved;
+	struct ulp_span expected;
+	struct ulp_span island_expected;
+	struct ulp_span mask;
+};
+
+/** struct ulp_container_range - code of the target that belongs to a function */
+struct ulp_container_range {
+	__aligned_u64 start;
+	__aligned_u64 end;
+};
+
+/**
+ * enum ulp_reference_flags - flags of a reference
+ * @ULP_REFERENCE_TLS: a thread-local variable; the slot is a tls_index
+ */
+enum ulp_reference_flags {
+	ULP_REFERENCE_TLS	= 1 << 0,
+};
+
+/**
+ * struct ulp_container_reference - a slot of the patch to be filled with the
+ *	run-time address of something the target does not export
+ * @target_name: name in the target
+ * @slot_name: name of the variable in the container
+ * @target_value: st_value in the target (offset in the TLS block for TLS)
+ * @slot_value: st_value in the container: 8 writable bytes (address), or 16
+ *	(module id, offset) for TLS
+ * @flags: bits of enum ulp_reference_flags
+ * @__reserved: must be 0
+ */
+struct ulp_container_reference {
+	struct ulp_span target_name;
+	struct ulp_span slot_name;
+	__aligned_u64 target_value;
+	__aligned_u64 slot_value;
+	__u32 flags;
+	__u32 __reserved;
+};
+
+/**
+ * struct ulp_container_revert - the whole of section .ulp.rev
+ * @magic: %ULP_REVERT_MAGIC
+ * @version: %ULP_CONTAINER_VERSION
+ * @size: sizeof(struct ulp_container_revert)
+ * @id: the patch to revert: all else is read from the record in the target
+ */
+struct ulp_container_revert {
+	__aligned_u64 magic;
+	__u32 version;
+	__u32 size;
+	__u8 id[ULP_ID_SIZE];
+};
+
+#endif /* _UAPI_ULP_CONTAINER_H */
