@@ -83,6 +83,111 @@ struct ulp_patch {
  */
 const void *ulp_patch_at(const struct ulp_patch *patch, uint64_t vaddr, uint64_t length);
 
+/*
+ * target.c: a process as /proc shows it.  memory.c: its memory.
+ * object.c: the ELF objects in it, read from its memory, never from files.
+ */
+struct ulp_mapping {
+	uint64_t start, end, offset;
+	uint64_t inode;
+	uint32_t dev_major, dev_minor;
+	bool read, write, exec, shared;
+	bool deleted;
+	char *path;			/* "" anonymous; without " (deleted)" */
+};
+
+struct ulp_object {
+	char *path;
+	bool deleted;
+	uint64_t start, end;		/* all of its mappings */
+	uint64_t bias;			/* added to st_value */
+	uint16_t type;			/* ET_EXEC, ET_DYN */
+	size_t build_id_size;
+	uint8_t build_id[ULP_BUILD_ID_MAX];
+	char build_id_hex[2 * ULP_BUILD_ID_MAX + 1];
+	char *soname;			/* "" if none */
+	int link_order;			/* place in ld.so's search order, -1 unknown */
+	struct ulp_symbols *symbols;	/* symbol.c, read when first needed */
+};
+
+struct ulp_target {
+	struct ulp_context *ctx;
+	pid_t pid;
+	int mem;			/* /proc/PID/mem or a live thread's, O_RDWR if allowed */
+	bool mem_writable;
+	char name[32];			/* comm */
+	size_t nr_mappings;
+	struct ulp_mapping *mappings;	/* ascending */
+	size_t nr_objects;
+	struct ulp_object *objects;
+	struct ulp_object_info *object_info;	/* the same for libulp.h */
+	struct ulp_record_list *records;	/* record.c, NULL until read */
+};
+
+/* Reads /proc/PID/maps and the objects again (after something was mapped). */
+int ulp_target_refresh(struct ulp_target *target);
+/* All of it or -EFAULT. */
+int ulp_memory_read(const struct ulp_target *target, uint64_t addr, void *out, size_t size);
+const struct ulp_mapping *ulp_target_mapping(const struct ulp_target *target, uint64_t addr);
+/* The object with this build-id, else NULL. */
+struct ulp_object *ulp_target_object(struct ulp_target *target, const uint8_t *build_id,
+				     size_t size);
+/*
+ * An object of this name (soname or base name) but another build-id: tells
+ * "other build loaded" from "not loaded".
+ */
+struct ulp_object *ulp_target_object_named(struct ulp_target *target, const char *name);
+/*
+ * A free page-aligned address for @size bytes such that all of it is within
+ * jmp rel32 reach of everything in [@low, @high), at a distance of at least a
+ * guard page from stacks and away from the heap's way of growing.
+ * -ULP_E_NO_ROOM if there is none.
+ */
+int ulp_target_hole(struct ulp_target *target, uint64_t low, uint64_t high, uint64_t size,
+		    uint64_t *addr);
+/* Name of the symbol that covers a run-time address, as "function" or "", for messages. */
+void ulp_target_symbolize(struct ulp_target *target, uint64_t addr, char *out, size_t size);
+
+/*
+ * relocate.c, symbol.c: a patch's image made ready for one address.
+ * @objects: for each target of the patch the object it goes to
+ * @bias: run-time address minus container address
+ * @image: patch->image_size bytes, segments already copied, written in place
+ * Writes nothing into the target; refuses by name what it cannot do.
+ */
+int ulp_image_relocate(struct ulp_target *target, struct ulp_patch *patch,
+		       struct ulp_object *const *objects, uint64_t bias, uint8_t *image);
+void ulp_symbols_free(struct ulp_symbols *symbols);
+
+/* sys.c: one wrapper per ioctl, and nothing else; 0 or -errno */
+int ulp_sys_open(struct ulp_context *ctx);	/* fills ctx->dev; -ULP_E_MODULE, -ULP_E_ABI */
+int ulp_sys_query(int dev, struct ulp_query *query);
+int ulp_sys_session_open(int dev, int mem);
+int ulp_sys_map(int session, uint32_t flags, int fd, uint64_t offset, uint64_t addr,
+		uint64_t length);
+int ulp_sys_unmap(int session, uint64_t addr, uint64_t length, uint64_t max_freeze_ns);
+int ulp_sys_transact(int session, struct ulp_transact *transact);
+
+/* record.c: the records in a target */
+struct ulp_found {			/* one record, read and checked */
+	uint64_t addr;			/* where it is in the target */
+	struct ulp_record *record;	/* copy, record->size bytes */
+	char id_hex[2 * ULP_ID_SIZE + 1];
+	char *name;
+	const struct ulp_record_function *functions;
+	const struct ulp_record_object *objects;
+};
+
+struct ulp_record_list {
+	size_t nr;
+	struct ulp_found *found;	/* ascending by sequence */
+	size_t nr_applied;
+	struct ulp_applied *applied;
+};
+
+int ulp_records_read(struct ulp_target *target);	/* fills target->records */
+void ulp_records_free(struct ulp_record_list *records);
+
 /* util.c */
 void ulp_hex(const uint8_t *bytes, size_t size, char *out);	/* 2 * size + 1 */
 int ulp_sha256(const void *data, size_t size, uint8_t out[32]);
