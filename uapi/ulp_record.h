@@ -16,11 +16,11 @@
  * image is read-only and holds the record: struct ulp_record followed by its
  * tables, 8-byte aligned, offsets from the start of the record.
  *
- * Everything but @state, @sequence and @applied is written before the image is
- * mapped, and covered by @digest (SHA-256 of the first @size bytes, with these
- * three fields and the digest itself zero).  The three are changed only by a
- * transaction, together with the entries of the functions: what they say and
- * what the process executes change at the same instant.
+ * Everything but @state, @uid, @sequence and @applied is written before the
+ * image is mapped, and covered by @digest (SHA-256 of the first @size bytes,
+ * with these four fields and the digest itself zero).  The four are changed
+ * only by a transaction, together with the entries of the functions: what they
+ * say and what the process executes change at the same instant.
  *
  * The tool that wrote the record may be gone, and the process may have lied to
  * it since: a reader checks every length, and acts only on addresses whose
@@ -74,7 +74,9 @@ enum ulp_record_state {
  * @objects: offset of struct ulp_record_object[]
  * @nr_objects: their number
  * @labels: offset of struct ulp_span[] (offsets from the record's start)
+ * @requires: offset of the ids (32 bytes each) of the patches it depends on
  * @nr_labels: their number
+ * @nr_requires: their number
  * @container_digest: digest of the container it was made from
  */
 struct ulp_record {
@@ -98,10 +100,11 @@ struct ulp_record {
 	__aligned_u64 functions;
 	__aligned_u64 objects;
 	__aligned_u64 labels;
+	__aligned_u64 requires;
 	__u32 nr_functions;
 	__u32 nr_objects;
 	__u32 nr_labels;
-	__u32 __reserved;
+	__u32 nr_requires;
 	__u8 container_digest[32];
 };
 
