@@ -57,7 +57,7 @@ int ulp_status_get(struct ulp_context *ctx, struct ulp_status *status)
 	err = ulp_sys_open(ctx);
 	if (!err || err == -ULP_E_ABI)
 		err = ulp_sys_query(ctx->dev, &query);
-	now.module = err == -ULP_E_MODULE ? -errno : err;
+	now.module = err == -ULP_E_MODULE || err == -ULP_E_PERMISSION ? -errno : err;
 	if (!err) {
 		now.abi = query.out_abi;
 		now.features = query.out_features;

@@ -75,6 +75,8 @@ struct ulp_patch {
 	uint64_t relro_start, relro_end;	/* PT_GNU_RELRO, 0 if none */
 	uint64_t dynamic;		/* vaddr of PT_DYNAMIC, 0 if none */
 	uint64_t dynamic_size;
+
+	int text_fd;			/* image.c: sealed memfd of what is never written, or -1 */
 };
 
 /*
@@ -170,12 +172,16 @@ int ulp_sys_transact(int session, struct ulp_transact *transact);
 
 /* record.c: the records in a target */
 struct ulp_found {			/* one record, read and checked */
-	uint64_t addr;			/* where it is in the target */
-	struct ulp_record *record;	/* copy, record->size bytes */
+	struct ulp_record *record;	/* copy, record->size bytes; at record->image_start */
 	char id_hex[2 * ULP_ID_SIZE + 1];
 	char *name;
 	const struct ulp_record_function *functions;
 	const struct ulp_record_object *objects;
+	/*
+	 * It says active, but the object it patched is gone, or was loaded
+	 * again: its entries do not lead into it.
+	 */
+	bool lost;
 };
 
 struct ulp_record_list {
@@ -185,11 +191,106 @@ struct ulp_record_list {
 	struct ulp_applied *applied;
 };
 
-int ulp_records_read(struct ulp_target *target);	/* fills target->records */
+int ulp_records_read(struct ulp_target *target);	/* fills target->records, anew */
 void ulp_records_free(struct ulp_record_list *records);
+bool ulp_found_active(const struct ulp_found *found);
+const char *ulp_found_text(const struct ulp_found *found, struct ulp_span span);
+
+/* One function of one record. */
+struct ulp_owner {
+	const struct ulp_found *found;
+	const struct ulp_record_function *function;
+};
+
+/*
+ * The newest active patch whose entry is at @entry, among those for which
+ * @skip (may be NULL) is false; owner.found is NULL if there is none.
+ */
+struct ulp_owner ulp_records_top(const struct ulp_record_list *records, uint64_t entry,
+				 bool (*skip)(const struct ulp_found *found, void *data),
+				 void *data);
+
+/*
+ * Replaces, in a copy of the target's memory at @addr, what active patches
+ * wrote there by the object's own bytes.
+ */
+void ulp_records_pristine(const struct ulp_record_list *records, uint64_t addr, uint8_t *bytes,
+			  size_t size);
+
+/* The user in whose name this process acts: the login user if there is one. */
+uint32_t ulp_acting_user(void);
+
+/* image.c: a patch made ready for one place in one target */
+struct ulp_image {
+	struct ulp_object **objects;	/* for each target of the patch */
+	uint64_t start, end;		/* record included */
+	uint64_t bias;			/* run-time minus container address */
+	uint64_t text_start, text_end;
+	struct ulp_record *record;	/* as it is, or will be, in the target */
+	const struct ulp_found *reuse;	/* is in the target already */
+	int fd;				/* sealed memfd: record and writable segments */
+};
+
+int ulp_image_prepare(struct ulp_target *target, struct ulp_patch *patch,
+		      struct ulp_image *image);
+int ulp_image_map(struct ulp_target *target, struct ulp_patch *patch,
+		  const struct ulp_image *image, int session);
+void ulp_image_free(struct ulp_image *image);
+/* The address of a container function's replacement. */
+void ulp_image_entry(const struct ulp_image *image, const struct ulp_container_function *function,
+		     const struct ulp_object *object, struct ulp_record_function *out);
+/* SHA-256 of a record without its changing fields. */
+int ulp_record_digest(const struct ulp_record *record, uint8_t out[32]);
+
+/* plan.c: ranges and writes, and the transaction with its attempts */
+struct ulp_plan {
+	struct ulp_target *target;
+	struct ulp_result *result;
+	size_t nr_ranges, nr_writes, nr_bytes;
+	struct ulp_range *ranges;
+	char **range_names;		/* for messages */
+	struct ulp_write *writes;
+	char **write_names;
+	bool commit_maps;
+};
+
+int ulp_plan_range(struct ulp_plan *plan, uint64_t start, uint64_t end, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Split at page borders; bytes are copied. */
+int ulp_plan_write(struct ulp_plan *plan, uint64_t addr, const void *expected, const void *bytes,
+		   size_t size, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
+/* Sets state, sequence, user and time of a record in the target. */
+int ulp_plan_state(struct ulp_plan *plan, const struct ulp_record *record,
+		   enum ulp_record_state state, uint64_t sequence);
+/*
+ * 0, or why not; -ESTALE: the target changed since it was read, plan again.
+ * @deadline: CLOCK_MONOTONIC ns
+ */
+int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *options,
+		 uint64_t deadline);
+void ulp_plan_free(struct ulp_plan *plan);
+uint64_t ulp_now_ns(void);
+
+/* change.c: what apply and revert have in common */
+struct ulp_change_ops {
+	/* Fills the plan from what was read of the target; no session yet. */
+	int (*plan)(struct ulp_target *target, struct ulp_plan *plan, void *arg);
+	/* Maps what the plan needs; may be NULL. */
+	int (*map)(struct ulp_target *target, int session, void *arg);
+};
+
+/*
+ * Plans, opens a session, maps, transacts; again when the target changed in
+ * between.  Fills @result, which may be NULL.
+ */
+int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
+	       const struct ulp_options *options, struct ulp_result *result);
 
 /* util.c */
 void ulp_hex(const uint8_t *bytes, size_t size, char *out);	/* 2 * size + 1 */
+/* 2 * @size hex digits, checked before, to bytes */
+void ulp_unhex(const char *hex, uint8_t *out, size_t size);
 int ulp_sha256(const void *data, size_t size, uint8_t out[32]);
 
 #endif /* LIBULP_INTERNAL_H */

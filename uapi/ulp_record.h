@@ -32,6 +32,8 @@
 #define ULP_RECORD_VERSION	1
 /** define ULP_RECORD_MAX - a record is never larger than this many bytes */
 #define ULP_RECORD_MAX		(16U << 20)
+/** define ULP_RECORD_FUNCTIONS_MAX - a record never has more functions */
+#define ULP_RECORD_FUNCTIONS_MAX	16384
 /** define ULP_MEMFD_PREFIX - name of every memfd that backs an image */
 #define ULP_MEMFD_PREFIX	"ulp-"
 
@@ -58,7 +60,7 @@ enum ulp_record_state {
  * @digest: see above
  * @id: of the patch
  * @state: enum ulp_record_state
- * @uid: who applied it (loginuid if set, else real uid)
+ * @uid: who changed @state last (loginuid if set, else real uid)
  * @sequence: position in the stack of this process: an active patch with a
  *	higher one is newer
  * @applied: seconds since the epoch, of the last change of @state

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A change of a target, apply or revert: the file to read first.
+ *
+ *	plan (apply.c, revert.c) -> open a session -> map the image (image.c)
+ *	-> transact: freeze, check, write, thaw (plan.c)
+ *
+ * Everything up to the transaction works on what was read from the target while
+ * it ran.  The transaction compares again what it overwrites; if the target
+ * changed in between, all of it is done again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define DEFAULT_TIMEOUT_NS	10000000000ULL
+/* How often the whole sequence is done again when the target changed. */
+#define CHANGE_LIMIT		5
+
+static int session_open(struct ulp_target *target)
+{
+	int session;
+
+	if (!target->mem_writable)
+		return ulp_err(target->ctx, -ULP_E_PERMISSION,
+			       "%s (pid %d): its memory may not be written by this user; run as root",
+			       target->name, target->pid);
+	session = ulp_sys_session_open(target->ctx->dev, target->mem);
+	if (session == -ESRCH)
+		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
+			       "%s (pid %d): it exited or called exec", target->name, target->pid);
+	if (session == -EPERM || session == -EACCES)
+		return ulp_err(target->ctx, -ULP_E_PERMISSION,
+			       "%s (pid %d): ulp.ko refuses a session: %s (kernel lockdown, or other credentials than those the process was opened with)",
+			       target->name, target->pid, strerror(-session));
+	if (session < 0)
+		return ulp_err(target->ctx, session, "%s (pid %d): cannot open a session: %s",
+			       target->name, target->pid, strerror(-session));
+	return session;
+}
+
+static int options_check(struct ulp_context *ctx, const struct ulp_options *given,
+			 struct ulp_options *options)
+{
+	const uint8_t *tail = (const uint8_t *)given;
+
+	memset(options, 0, sizeof(*options));
+	if (!given)
+		return 0;
+	for (size_t i = sizeof(*options); i < given->sz; i++)
+		if (tail[i])
+			return ulp_err(ctx, -E2BIG,
+				       "struct ulp_options has fields this library does not know");
+	memcpy(options, given, given->sz < sizeof(*options) ? given->sz : sizeof(*options));
+	return 0;
+}
+
+/* One time through; -ESTALE: again. */
+static int change_once(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
+		       const struct ulp_options *options, uint64_t deadline,
+		       struct ulp_result *result)
+{
+	struct ulp_plan plan = { .target = target, .result = result };
+	int session = -1, err;
+
+	err = ulp_records_read(target);
+	if (!err)
+		err = ops->plan(target, &plan, arg);
+	if (!err)
+		err = ulp_sys_open(target->ctx);
+	if (!err) {
+		session = session_open(target);
+		err = session < 0 ? session : 0;
+	}
+	if (!err && ops->map)
+		err = ops->map(target, session, arg);
+	if (!err)
+		err = ulp_plan_run(&plan, session, options, deadline);
+	/* Closing it takes back what was mapped and not committed. */
+	if (session >= 0)
+		close(session);
+	ulp_plan_free(&plan);
+	return err;
+}
+
+int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
+	       const struct ulp_options *given, struct ulp_result *out)
+{
+	struct ulp_result result = { .sz = sizeof(result), .proof = "" };
+	struct ulp_options options;
+	uint64_t deadline;
+	int err;
+
+	target->ctx->error[0] = '\0';
+	err = options_check(target->ctx, given, &options);
+	deadline = ulp_now_ns() + (options.timeout_ns ? options.timeout_ns : DEFAULT_TIMEOUT_NS);
+	for (int i = 0; !err && i < CHANGE_LIMIT; i++) {
+		if (i)
+			err = ulp_target_refresh(target);
+		if (!err)
+			err = change_once(target, ops, arg, &options, deadline, &result);
+		if (err != -ESTALE)
+			break;
+		err = i + 1 < CHANGE_LIMIT ? 0 :
+			ulp_err(target->ctx, -ULP_E_CHANGING,
+				"%s (pid %d): it changed each time between reading and patching; nothing was changed, try again",
+				target->name, target->pid);
+	}
+	if (!err && !options.dry_run)
+		err = ulp_target_refresh(target);
+	if (err == -ENOMEM)
+		ulp_err(target->ctx, err, "%s (pid %d): out of memory", target->name, target->pid);
+	result.code = err;
+	if (err)
+		snprintf(result.message, sizeof(result.message), "%s", ulp_error(target->ctx));
+	if (out) {
+		size_t size = out->sz < sizeof(result) ? out->sz : sizeof(result);
+
+		result.sz = out->sz;
+		memcpy(out, &result, size);
+	}
+	return err;
+}

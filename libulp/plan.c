@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The plan: code no thread may be inside, bytes to be replaced; and the
+ * transaction that carries it out, with its attempts.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "internal.h"
+
+#define PAGE			4096ULL
+#define DEFAULT_ATTEMPTS	20
+#define DEFAULT_RETRY_NS	5000000ULL
+#define RETRY_GROWTH		20
+/* Attempts handed to the module at once: between them we look at the clock. */
+#define ATTEMPTS_AT_ONCE	4
+
+uint64_t ulp_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static int grow(void **array, size_t count, size_t entsize)
+{
+	void *bigger;
+
+	/* Powers of two: full whenever the count is one. */
+	if (count & (count - 1))
+		return 0;
+	bigger = reallocarray(*array, count ? 2 * count : 1, entsize);
+	if (!bigger)
+		return -ENOMEM;
+	*array = bigger;
+	return 0;
+}
+
+int ulp_plan_range(struct ulp_plan *plan, uint64_t start, uint64_t end, const char *format, ...)
+{
+	size_t n = plan->nr_ranges;
+	va_list args;
+	int ret;
+
+	for (size_t i = 0; i < n; i++)
+		if (plan->ranges[i].start == start && plan->ranges[i].end == end)
+			return 0;
+	if (grow((void **)&plan->ranges, n, sizeof(*plan->ranges)) ||
+	    grow((void **)&plan->range_names, n, sizeof(*plan->range_names)))
+		return -ENOMEM;
+	va_start(args, format);
+	ret = vasprintf(&plan->range_names[n], format, args);
+	va_end(args);
+	if (ret < 0)
+		return -ENOMEM;
+	plan->ranges[n] = (struct ulp_range){ .start = start, .end = end };
+	plan->nr_ranges++;
+	return 0;
+}
+
+static int add_write(struct ulp_plan *plan, uint64_t addr, const uint8_t *expected,
+		     const uint8_t *bytes, size_t size, const char *name)
+{
+	size_t n = plan->nr_writes;
+	uint8_t *copy;
+
+	if (grow((void **)&plan->writes, n, sizeof(*plan->writes)) ||
+	    grow((void **)&plan->write_names, n, sizeof(*plan->write_names)))
+		return -ENOMEM;
+	copy = malloc(2 * size);
+	plan->write_names[n] = strdup(name);
+	if (!copy || !plan->write_names[n]) {
+		free(copy);
+		free(plan->write_names[n]);
+		return -ENOMEM;
+	}
+	memcpy(copy, expected, size);
+	memcpy(copy + size, bytes, size);
+	plan->writes[n] = (struct ulp_write){
+		.addr = addr,
+		.len = size,
+		.expected = (uintptr_t)copy,
+		.bytes = (uintptr_t)(copy + size),
+	};
+	plan->nr_writes++;
+	return 0;
+}
+
+int ulp_plan_write(struct ulp_plan *plan, uint64_t addr, const void *expected, const void *bytes,
+		   size_t size, const char *format, ...)
+{
+	const uint8_t *from = expected, *to = bytes;
+	char name[256];
+	va_list args;
+	int err = 0;
+
+	va_start(args, format);
+	vsnprintf(name, sizeof(name), format, args);
+	va_end(args);
+	while (size && !err) {
+		size_t room = PAGE - addr % PAGE;
+		size_t n = size < room ? size : room;
+
+		err = add_write(plan, addr, from, to, n, name);
+		addr += n;
+		from += n;
+		to += n;
+		size -= n;
+	}
+	return err;
+}
+
+int ulp_plan_state(struct ulp_plan *plan, const struct ulp_record *record,
+		   enum ulp_record_state state, uint64_t sequence)
+{
+	const size_t at = offsetof(struct ulp_record, state);
+	const size_t size = offsetof(struct ulp_record, image_start) - at;
+	struct ulp_record next;
+
+	memcpy(&next, record, sizeof(next));
+	next.state = state;
+	next.uid = ulp_acting_user();
+	next.sequence = sequence;
+	next.applied = time(NULL);
+	return ulp_plan_write(plan, record->image_start + at, (const char *)record + at,
+			      (const char *)&next + at, size, "record");
+}
+
+void ulp_plan_free(struct ulp_plan *plan)
+{
+	for (size_t i = 0; i < plan->nr_ranges; i++)
+		free(plan->range_names[i]);
+	for (size_t i = 0; i < plan->nr_writes; i++) {
+		free((void *)(uintptr_t)plan->writes[i].expected);
+		free(plan->write_names[i]);
+	}
+	free(plan->ranges);
+	free(plan->range_names);
+	free(plan->writes);
+	free(plan->write_names);
+	memset(plan, 0, sizeof(*plan));
+}
+
+static void thread_name(pid_t pid, pid_t tid, char *out, size_t size)
+{
+	char path[64];
+	FILE *file;
+
+	out[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
+	file = fopen(path, "re");
+	/* A process that shares the address space is not among the pid's tasks. */
+	if (!file) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", tid);
+		file = fopen(path, "re");
+	}
+	if (!file)
+		return;
+	if (fgets(out, size, file))
+		out[strcspn(out, "\n")] = '\0';
+	fclose(file);
+}
+
+static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
+{
+	struct ulp_target *target = plan->target;
+	struct ulp_result *r = plan->result;
+	const char *range = t->out_range < plan->nr_ranges ? plan->range_names[t->out_range] : "?";
+
+	r->blocker_tid = t->out_tid;
+	r->blocker_ip = t->out_ip;
+	r->blocker_slot = t->out_reason == ULP_REASON_STACK ? t->out_slot : 0;
+	r->blocker_value = t->out_reason == ULP_REASON_STACK ? t->out_value : t->out_ip;
+	thread_name(target->pid, t->out_tid, r->blocker_thread, sizeof(r->blocker_thread));
+	switch (t->out_reason) {
+	case ULP_REASON_IP:
+		snprintf(r->blocker_function, sizeof(r->blocker_function), "%s", range);
+		return ulp_err(target->ctx, -ULP_E_BUSY,
+			       "%s (pid %d): thread %d (%s) executes %s at 0x%lx; nothing was changed, try again or with more --retries",
+			       target->name, target->pid, t->out_tid, r->blocker_thread, range,
+			       (unsigned long)t->out_ip);
+	case ULP_REASON_STACK:
+		snprintf(r->blocker_function, sizeof(r->blocker_function), "%s", range);
+		return ulp_err(target->ctx, -ULP_E_BUSY,
+			       "%s (pid %d): thread %d (%s) may return into %s: 0x%lx at 0x%lx of its stack; nothing was changed, try again or with more --retries",
+			       target->name, target->pid, t->out_tid, r->blocker_thread, range,
+			       (unsigned long)t->out_value, (unsigned long)t->out_slot);
+	case ULP_REASON_SIGRETURN:
+		return ulp_err(target->ctx, -ULP_E_BUSY,
+			       "%s (pid %d): thread %d (%s) was returning from a signal handler; nothing was changed, try again",
+			       target->name, target->pid, t->out_tid, r->blocker_thread);
+	default:
+		return ulp_err(target->ctx, -ULP_E_BUSY,
+			       "%s (pid %d): nothing can be proven of thread %d (%s): its stack pointer 0x%lx is in no readable mapping; nothing was changed",
+			       target->name, target->pid, t->out_tid, r->blocker_thread,
+			       (unsigned long)t->out_sp);
+	}
+}
+
+static int explain(struct ulp_plan *plan, const struct ulp_transact *t, int err)
+{
+	struct ulp_target *target = plan->target;
+	struct ulp_context *ctx = target->ctx;
+	const char *name = target->name;
+	pid_t pid = target->pid;
+
+	switch (err) {
+	case -EADDRINUSE:
+		return blocked(plan, t);
+	case -ETIME:
+		return ulp_err(ctx, -ULP_E_LIMIT,
+			       "%s (pid %d): the freeze limit was reached (held %lu us); nothing was changed, try again or with a larger --max-freeze",
+			       name, pid, (unsigned long)(t->out_max_freeze_ns / 1000));
+	case -EAGAIN:
+		return ulp_err(ctx, -ULP_E_CHANGING,
+			       "%s (pid %d): it kept changing under us (reason %u); nothing was changed, try again",
+			       name, pid, t->out_reason);
+	case -EALREADY:
+		return ulp_err(ctx, -ULP_E_TRACED,
+			       "%s (pid %d): another tool is patching it; nothing was changed, try again",
+			       name, pid);
+	case -ESRCH:
+		return ulp_err(ctx, -ULP_E_NO_PROCESS, "%s (pid %d): it exited or called exec",
+			       name, pid);
+	case -EINTR:
+		return ulp_err(ctx, -EINTR, "%s (pid %d): interrupted; nothing was changed",
+			       name, pid);
+	case -EFAULT:
+		return ulp_err(ctx, -ULP_E_BYTES_DIFFER,
+			       "%s (pid %d): a page to be written cannot be made private (shared mapping, huge page, or unmapped); nothing was changed",
+			       name, pid);
+	case -E2BIG:
+		return ulp_err(ctx, err,
+			       "%s (pid %d): %zu ranges and %zu writes are more than ulp.ko takes",
+			       name, pid, plan->nr_ranges, plan->nr_writes);
+	default:
+		return ulp_err(ctx, err, "%s (pid %d): transaction: %s; nothing was changed",
+			       name, pid, strerror(-err));
+	}
+}
+
+/* Whether another attempt may end otherwise. */
+static bool passing(int err, const struct ulp_transact *t)
+{
+	return err == -EADDRINUSE ? t->out_reason != ULP_REASON_NO_STACK :
+		err == -ETIME || err == -EAGAIN || err == -EALREADY;
+}
+
+static void result_fill(struct ulp_plan *plan, const struct ulp_transact *t)
+{
+	struct ulp_result *r = plan->result;
+
+	r->attempts += t->out_attempts;
+	r->threads = t->out_threads;
+	r->backend = t->out_backend;
+	r->freeze_ns = t->out_freeze_ns;
+	if (t->out_max_freeze_ns > r->max_freeze_ns)
+		r->max_freeze_ns = t->out_max_freeze_ns;
+}
+
+static void pause_ns(uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *options,
+		 uint64_t deadline)
+{
+	uint32_t left = options->attempts ? options->attempts : DEFAULT_ATTEMPTS;
+	uint64_t first = options->retry_ns ? options->retry_ns : DEFAULT_RETRY_NS;
+	uint64_t retry = first;
+	int err;
+
+	for (;;) {
+		uint32_t now = left < ATTEMPTS_AT_ONCE ? left : ATTEMPTS_AT_ONCE;
+		struct ulp_transact t = {
+			.flags = (options->dry_run ? ULP_TRANSACT_DRY_RUN : 0) |
+				 (plan->commit_maps ? ULP_TRANSACT_COMMIT_MAPS : 0),
+			.backend = options->backend,
+			.attempts = now,
+			.retry_ns = retry,
+			.max_freeze_ns = options->max_freeze_ns,
+			.ranges = (uintptr_t)plan->ranges,
+			.writes = (uintptr_t)plan->writes,
+			.nr_ranges = plan->nr_ranges,
+			.nr_writes = plan->nr_writes,
+		};
+
+		err = ulp_sys_transact(session, &t);
+		result_fill(plan, &t);
+		if (!err) {
+			plan->result->proof = "scan";
+			return 0;
+		}
+		if (err == -ESTALE) {
+			ulp_log(plan->target->ctx, ULP_LOG_DEBUG,
+				"%s (pid %d): %s changed since it was read", plan->target->name,
+				plan->target->pid, t.out_write < plan->nr_writes ?
+				plan->write_names[t.out_write] : "memory");
+			return err;
+		}
+		left -= now;
+		if (!left || !passing(err, &t) || ulp_now_ns() + retry >= deadline)
+			return explain(plan, &t, err);
+		pause_ns(retry);
+		if (retry < RETRY_GROWTH * first)
+			retry *= 2;
+	}
+}
