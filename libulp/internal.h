@@ -63,6 +63,7 @@ struct ulp_patch {
 	struct ulp_patch_target *targets;
 	struct ulp_patch_function *functions;
 	struct ulp_patch_reference *references;
+	char *text;			/* names and build-ids of the three */
 	size_t nr_labels;
 	char **labels;
 	size_t nr_dependencies;
@@ -108,13 +109,28 @@ struct ulp_object {
 	uint8_t build_id[ULP_BUILD_ID_MAX];
 	char build_id_hex[2 * ULP_BUILD_ID_MAX + 1];
 	char *soname;			/* "" if none */
-	int link_order;			/* place in ld.so's search order, -1 unknown */
+	bool program;			/* what the kernel executed (AT_PHDR) */
+	uint64_t dynamic, dynamic_size;	/* run-time address of PT_DYNAMIC, 0 if none */
+	uint64_t tls_vaddr, tls_size, tls_align;	/* PT_TLS, size 0 if none */
+	int link_order;			/* place in ld.so's list of objects, -1 unknown */
 	struct ulp_symbols *symbols;	/* symbol.c, read when first needed */
 };
+
+/* An entry of ld.so's lists: list 0 is the program's, others are of dlmopen(). */
+struct ulp_link {
+	unsigned int list;
+	size_t object;			/* index */
+	uint64_t map;			/* address of the struct link_map */
+};
+
+#define ULP_AUXV_MAX	2048
 
 struct ulp_target {
 	struct ulp_context *ctx;
 	pid_t pid;
+	pid_t tid;			/* a live thread if the leader is a zombie, else 0 */
+	uint8_t auxv[ULP_AUXV_MAX];	/* tells one exec from another */
+	size_t auxv_size;
 	int mem;			/* /proc/PID/mem or a live thread's, O_RDWR if allowed */
 	bool mem_writable;
 	char name[32];			/* comm */
@@ -123,13 +139,32 @@ struct ulp_target {
 	size_t nr_objects;
 	struct ulp_object *objects;
 	struct ulp_object_info *object_info;	/* the same for libulp.h */
+	size_t nr_links;
+	struct ulp_link *links;		/* in ld.so's order */
 	struct ulp_record_list *records;	/* record.c, NULL until read */
 };
 
-/* Reads /proc/PID/maps and the objects again (after something was mapped). */
+/*
+ * Reads /proc/PID/maps and the objects again (after something was mapped).
+ * Pointers to mappings and objects from before are invalid after it.
+ */
 int ulp_target_refresh(struct ulp_target *target);
+/* A file of /proc/PID, through a live thread; fd or -errno. */
+int ulp_target_proc(const struct ulp_target *target, const char *name, int flags);
+/* maps.c: one snapshot of /proc/PID/maps, 0 entries if the address space is gone. */
+int ulp_maps_read(const struct ulp_target *target, struct ulp_mapping **out, size_t *nr);
+void ulp_maps_free(struct ulp_mapping *mappings, size_t nr);
+/* object.c, link.c: called by ulp_target_refresh() */
+int ulp_objects_read(struct ulp_target *target);
+void ulp_objects_free(struct ulp_target *target);
+int ulp_links_read(struct ulp_target *target);
+
 /* All of it or -EFAULT. */
 int ulp_memory_read(const struct ulp_target *target, uint64_t addr, void *out, size_t size);
+/* A string of at most @max bytes with its NUL, to be freed; NULL if there is none. */
+char *ulp_memory_string(const struct ulp_target *target, uint64_t addr, size_t max);
+/* False once the process has exited or started another program. */
+bool ulp_memory_alive(const struct ulp_target *target);
 const struct ulp_mapping *ulp_target_mapping(const struct ulp_target *target, uint64_t addr);
 /* The object with this build-id, else NULL. */
 struct ulp_object *ulp_target_object(struct ulp_target *target, const uint8_t *build_id,

@@ -28,8 +28,8 @@
  * The digest is SHA-256 over the whole ELF file with the 32 bytes of the
  * digest taken as zero: a container that was edited, stripped or cut off is
  * refused.  The id is SHA-256 over the ELF file before the sections were added
- * followed by the section .ulp with @id and @digest zero: the same code for
- * the same targets with the same description has the same id.
+ * followed by the section .ulp with @id, @digest and @created zero: the same
+ * code for the same targets with the same description has the same id.
  */
 
 #define ULP_SECTION		".ulp"
@@ -61,6 +61,7 @@ struct ulp_span {
  * @ULP_TABLE_STRINGS: bytes, entsize 1
  * @ULP_TABLE_BYTES: bytes, entsize 1: code of the target
  * @ULP_TABLE_COMMENT: text of the description's comments, entsize 1
+ * @ULP_TABLE_ORIGIN: one struct ulp_container_origin
  * @ULP_TABLE_OPTIONAL: a reader that does not know the type may ignore it
  */
 enum ulp_table_type {
@@ -72,7 +73,8 @@ enum ulp_table_type {
 	ULP_TABLE_LABEL		= 6,
 	ULP_TABLE_STRINGS	= 7,
 	ULP_TABLE_BYTES		= 8,
-	ULP_TABLE_COMMENT	= 9 | 0x80000000,
+	ULP_TABLE_COMMENT	= (int)(9 | 0x80000000),
+	ULP_TABLE_ORIGIN	= (int)(10 | 0x80000000),
 	ULP_TABLE_OPTIONAL	= (int)0x80000000,
 };
 
@@ -225,6 +227,21 @@ struct ulp_container_reference {
 	__aligned_u64 slot_value;
 	__u32 flags;
 	__u32 __reserved;
+};
+
+/**
+ * struct ulp_container_origin - the ELF file before the sections were added
+ * @file_size: its size; everything of ours is behind that, so that packing the
+ *	same file again gives the same id
+ * @shoff: its e_shoff
+ * @shnum: its e_shnum
+ * @shstrndx: its e_shstrndx
+ */
+struct ulp_container_origin {
+	__aligned_u64 file_size;
+	__aligned_u64 shoff;
+	__u32 shnum;
+	__u32 shstrndx;
 };
 
 /**

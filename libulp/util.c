@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Small helpers without a better home.
+ */
+#include <errno.h>
+#include <sha256.h>
+
+#include "internal.h"
+
+void ulp_hex(const uint8_t *bytes, size_t size, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < size; i++) {
+		out[2 * i] = digits[bytes[i] >> 4];
+		out[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	out[2 * size] = '\0';
+}
+
+int ulp_sha256(const void *data, size_t size, uint8_t out[32])
+{
+	SHA256_CTX sha;
+
+	if (!data && size)
+		return -EINVAL;
+	SHA256Init(&sha);
+	SHA256Update(&sha, data, size);
+	SHA256Final(out, &sha);
+	return 0;
+}
