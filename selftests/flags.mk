@@ -1,0 +1,1 @@
+LDLIBS_json_get := -ljson-c
