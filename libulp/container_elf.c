@@ -15,15 +15,19 @@
 #define PAGE	4096ULL
 #define MAX_PHDRS	256
 
+/* Not a damaged patch but another kind of file: a wildcard passes over it. */
+#define not_a_patch(patch, format, ...) \
+	ulp_err((patch)->ctx, -ULP_E_NOT_PATCH, "%s: " format, (patch)->path, ##__VA_ARGS__)
+
 static int check_header(struct ulp_patch *patch, const Elf64_Ehdr *header)
 {
 	if (memcmp(header->e_ident, ELFMAG, SELFMAG))
-		return ulp_patch_bad(patch, "not an ELF file");
+		return not_a_patch(patch, "not an ELF file");
 	if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
 	    header->e_ident[EI_VERSION] != EV_CURRENT || header->e_machine != EM_X86_64)
-		return ulp_patch_bad(patch, "not an ELF file for x86-64");
+		return not_a_patch(patch, "not an ELF file for x86-64");
 	if (header->e_type != ET_DYN)
-		return ulp_patch_bad(patch, "not a shared object (ELF type %u)", header->e_type);
+		return not_a_patch(patch, "not a shared object (ELF type %u)", header->e_type);
 	if (header->e_phentsize != sizeof(Elf64_Phdr) || !header->e_phnum ||
 	    header->e_phnum > MAX_PHDRS ||
 	    !ulp_within(header->e_phoff, (uint64_t)header->e_phnum * sizeof(Elf64_Phdr),
@@ -80,11 +84,13 @@ static int find_sections(struct ulp_patch *patch, const Elf64_Ehdr *header, stru
 			parts[j]->size = section.sh_size;
 		}
 	}
+	if (!found[0] && !found[1])
+		return not_a_patch(patch,
+				   "no live patch: it has no section %s; make one with ulp-packer",
+				   ULP_SECTION);
 	for (unsigned int j = 0; j < 2; j++)
 		if (!found[j])
-			return ulp_patch_bad(patch,
-					     "no live patch: it has no section %s; make one with ulp-packer",
-					     ours[j].name);
+			return ulp_patch_bad(patch, "damaged: it has no section %s", ours[j].name);
 	return 0;
 }
 
@@ -177,7 +183,7 @@ int ulp_patch_read_elf(struct ulp_patch *patch, struct ulp_part *ulp, struct ulp
 	int err;
 
 	if (patch->size < sizeof(header))
-		return ulp_patch_bad(patch, "not an ELF file: only %zu bytes", patch->size);
+		return not_a_patch(patch, "not an ELF file: only %zu bytes", patch->size);
 	memcpy(&header, patch->data, sizeof(header));
 	err = check_header(patch, &header);
 	if (err)

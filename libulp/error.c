@@ -36,6 +36,7 @@ static const struct {
 	{ ULP_E_CHANGING,		"changing" },
 	{ ULP_E_TIMEOUT,		"timeout" },
 	{ ULP_E_PATCH_ID,		"patch-id" },
+	{ ULP_E_NOT_PATCH,		"container" },
 	{ ESRCH,			"no-such-process" },
 	{ EPERM,			"permission" },
 	{ EACCES,			"permission" },

@@ -63,7 +63,7 @@ enum ulp_code {
 	ULP_E_NO_PROCESS	= 5007,	/* no-such-process */
 	ULP_E_PERMISSION	= 5008,	/* permission */
 	ULP_E_ARCH		= 5009,	/* arch: 32-bit or foreign target */
-	ULP_E_CONTAINER		= 5010,	/* container: no patch, damaged, unknown version */
+	ULP_E_CONTAINER		= 5010,	/* container: damaged, unknown version */
 	ULP_E_SYMBOL		= 5011,	/* symbol: cannot be resolved */
 	ULP_E_RELOCATION	= 5012,	/* relocation: kind not supported */
 	ULP_E_NO_ROOM		= 5013,	/* no-room: no free address within 2 GiB */
@@ -77,6 +77,7 @@ enum ulp_code {
 	ULP_E_CHANGING		= 5021,	/* changing: target kept changing */
 	ULP_E_TIMEOUT		= 5022,	/* timeout: --timeout went by */
 	ULP_E_PATCH_ID		= 5023,	/* patch-id: none or several such ids */
+	ULP_E_NOT_PATCH		= 5024,	/* container: a file that is no patch at all */
 };
 
 /** enum ulp_log_level - of a message to the log callback */
@@ -143,7 +144,7 @@ LIBULP_API int ulp_status_get(struct ulp_context *ctx, struct ulp_status *status
  * ulp_patch_open() - read and check a container file
  * @out: receives it; close with ulp_patch_close()
  *
- * Return: 0, -errno of the file, -ULP_E_CONTAINER.
+ * Return: 0, -errno of the file, -ULP_E_CONTAINER, -ULP_E_NOT_PATCH.
  */
 LIBULP_API int ulp_patch_open(struct ulp_context *ctx, const char *path,
 			      struct ulp_patch **out) LIBULP_CHECK;
