@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A C++ library to be patched: methods, virtual ones, templates, statics.
+ */
+#ifndef VICTIM_CXX_H
+#define VICTIM_CXX_H
+
+#include <string>
+#include <vector>
+
+class Shape {
+public:
+	explicit Shape(int size);
+	virtual ~Shape();
+	virtual int area() const;
+	int twice() const;
+	const std::string &name() const;
+	static int count();
+
+protected:
+	int size_;
+	std::string name_;
+	static int count_;
+};
+
+class Square : public Shape {
+public:
+	explicit Square(int size);
+	int area() const override;
+};
+
+template <typename T> T largest(const std::vector<T> &values);
+extern template int largest<int>(const std::vector<int> &values);
+extern template double largest<double>(const std::vector<double> &values);
+
+int guarded(int x);
+
+#endif /* VICTIM_CXX_H */
