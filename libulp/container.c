@@ -427,6 +427,7 @@ static int patch_new(struct ulp_context *ctx, uint8_t *data, size_t size, const 
 		return ulp_err(ctx, -ENOMEM, "%s: out of memory", name);
 	}
 	patch->ctx = ctx;
+	patch->text_fd = -1;
 	patch->data = data;
 	patch->size = size;
 	patch->path = strdup(name);
@@ -512,6 +513,8 @@ void ulp_patch_close(struct ulp_patch *patch)
 {
 	if (!patch)
 		return;
+	if (patch->text_fd >= 0)
+		close(patch->text_fd);
 	for (size_t i = 0; i < patch->nr_labels; i++)
 		free(patch->labels[i]);
 	for (size_t i = 0; i < patch->nr_dependencies; i++)
