@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * ulp-tool patches
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmds.h"
+
+struct view {				/* of one process */
+	struct visit *visit;
+	const struct ulp_object_info *objects;
+	int nr_objects;
+	const struct ulp_applied *entries;
+	int nr_entries;
+};
+
+static bool belongs(const struct ulp_applied *entry, const struct ulp_object_info *object)
+{
+	return !strcmp(entry->build_id, object->build_id) && !strcmp(entry->object, object->path);
+}
+
+static bool has_patches(const struct view *view, const struct ulp_object_info *object)
+{
+	for (int i = 0; i < view->nr_entries; i++)
+		if (belongs(&view->entries[i], object))
+			return true;
+	return false;
+}
+
+/* An object that is mapped twice is one line: its records do not tell them apart. */
+static bool is_repeated(const struct view *view, int index)
+{
+	for (int i = 0; i < index; i++)
+		if (!strcmp(view->objects[i].path, view->objects[index].path) &&
+		    !strcmp(view->objects[i].build_id, view->objects[index].build_id))
+			return true;
+	return false;
+}
+
+/* What has patches; with -b what has that build-id; with -v all. */
+static bool is_wanted(const struct view *view, int index)
+{
+	const struct options *options = &view->visit->tool->options;
+	const struct ulp_object_info *object = &view->objects[index];
+
+	if (is_repeated(view, index))
+		return false;
+	if (options->build_id &&
+	    strncasecmp(object->build_id, options->build_id, strlen(options->build_id)))
+		return false;
+	if (options->only_livepatched || !(options->build_id || options->verbose))
+		return has_patches(view, object);
+	return true;
+}
+
+/* A record whose object is not there any more (dlclose). */
+static bool is_orphan(const struct view *view, const struct ulp_applied *entry)
+{
+	for (int i = 0; i < view->nr_objects; i++)
+		if (belongs(entry, &view->objects[i]))
+			return false;
+	return true;
+}
+
+static void put_time(FILE *out, int64_t seconds)
+{
+	time_t when = (time_t)seconds;
+	struct tm parts;
+	char text[64];
+
+	if (seconds > 0 && localtime_r(&when, &parts) &&
+	    strftime(text, sizeof(text), "%F %T", &parts))
+		fprintf(out, "%s", text);
+	else
+		fputs("unknown time", out);
+}
+
+static void put_entry(const struct tool *tool, FILE *out, const struct ulp_applied *entry)
+{
+	fprintf(out, "    %.12s ", entry->id);
+	put_text(out, entry->name);
+	fputs(": ", out);
+	put_colored(tool, out, entry->active ? COLOR_GREEN : COLOR_YELLOW,
+		    entry->active ? "active" : "reverted");
+	fputs(" since ", out);
+	put_time(out, entry->applied);
+	for (size_t i = 0; i < entry->nr_labels; i++) {
+		fputs(i ? " " : ", ", out);
+		put_text(out, entry->labels[i]);
+	}
+	fputs("\n      functions:", out);
+	for (size_t i = 0; i < entry->nr_functions; i++) {
+		fputc(' ', out);
+		put_text(out, entry->functions[i]);
+	}
+	fputc('\n', out);
+}
+
+static void put_object(const struct view *view, const char *path, const char *build_id,
+		       bool deleted)
+{
+	const struct ulp_object_info object = { .path = path, .build_id = build_id };
+	FILE *out = view->visit->out;
+
+	fputs("  ", out);
+	put_text(out, *path ? path : "(anonymous)");
+	fprintf(out, " build-id %s%s\n", *build_id ? build_id : "none",
+		deleted ? " (file deleted or replaced)" : "");
+	for (int i = 0; i < view->nr_entries; i++)
+		if (belongs(&view->entries[i], &object))
+			put_entry(view->visit->tool, out, &view->entries[i]);
+}
+
+static json_object *json_entry(const struct ulp_applied *entry)
+{
+	json_object *object = json_new();
+
+	json_put(object, "id", json_text(entry->id));
+	json_put(object, "file", json_text(entry->name));
+	json_put(object, "labels", json_texts(entry->labels, entry->nr_labels));
+	json_put(object, "functions", json_texts(entry->functions, entry->nr_functions));
+	json_put(object, "active", json_object_new_boolean(entry->active));
+	json_put(object, "sequence", json_object_new_int64((int64_t)entry->sequence));
+	json_put(object, "changed", json_object_new_int64(entry->applied));
+	json_put(object, "uid", json_object_new_int64(entry->uid));
+	return object;
+}
+
+static json_object *json_one(const struct view *view, const char *path, const char *build_id,
+			     bool loaded, bool deleted)
+{
+	const struct ulp_object_info wanted = { .path = path, .build_id = build_id };
+	json_object *object = json_new(), *list;
+
+	json_put(object, "path", json_text(path));
+	json_put(object, "build_id", json_text(build_id));
+	json_put(object, "loaded", json_object_new_boolean(loaded));
+	json_put(object, "deleted", json_object_new_boolean(deleted));
+	list = json_list(object, "patches");
+	for (int i = 0; i < view->nr_entries; i++)
+		if (belongs(&view->entries[i], &wanted))
+			json_object_array_add(list, json_entry(&view->entries[i]));
+	return object;
+}
+
+/* Whether an orphan of the same object came before. */
+static bool is_shown(const struct view *view, int index)
+{
+	const struct ulp_object_info object = {
+		.path = view->entries[index].object, .build_id = view->entries[index].build_id,
+	};
+
+	for (int i = 0; i < index; i++)
+		if (belongs(&view->entries[i], &object))
+			return true;
+	return false;
+}
+
+static void show_objects(const struct view *view, json_object *list)
+{
+	for (int i = 0; i < view->nr_objects; i++) {
+		const struct ulp_object_info *object = &view->objects[i];
+
+		if (!is_wanted(view, i))
+			continue;
+		if (list)
+			json_object_array_add(list, json_one(view, object->path, object->build_id,
+							     true, object->deleted));
+		else
+			put_object(view, object->path, object->build_id, object->deleted);
+	}
+	for (int i = 0; i < view->nr_entries && !view->visit->tool->options.build_id; i++) {
+		const struct ulp_applied *entry = &view->entries[i];
+
+		if (!is_orphan(view, entry) || is_shown(view, i))
+			continue;
+		if (list)
+			json_object_array_add(list, json_one(view, entry->object, entry->build_id,
+							     false, true));
+		else
+			put_object(view, entry->object, entry->build_id, true);
+	}
+}
+
+/* A process that was named is shown whatever it has; of all those with something. */
+static bool is_worth_it(const struct view *view)
+{
+	const struct options *options = &view->visit->tool->options;
+
+	if (!view->visit->all && !options->only_livepatched && !options->build_id)
+		return true;
+	for (int i = 0; i < view->nr_objects; i++)
+		if (is_wanted(view, i))
+			return true;
+	return view->nr_entries && !options->build_id;
+}
+
+static void show_process(const struct view *view)
+{
+	struct visit *visit = view->visit;
+	json_object *object;
+
+	if (visit->json) {
+		object = json_new();
+		json_put(object, "pid", json_object_new_int(visit->process->pid));
+		json_put(object, "name", json_text(visit->process->name));
+		show_objects(view, json_list(object, "objects"));
+		json_object_array_add(visit->json, object);
+		return;
+	}
+	if (visit->tool->options.quiet)
+		return;
+	put_text(visit->out, visit->process->name);
+	fprintf(visit->out, " (pid: %d)%s\n", (int)visit->process->pid,
+		view->nr_entries ? "" : ": no patches");
+	show_objects(view, NULL);
+}
+
+/* Of processes nobody named some are gone by now, some are 32-bit ones. */
+static void unopened(struct visit *visit)
+{
+	if (!visit->process->named && visit->code == -ULP_E_NO_PROCESS)
+		return;
+	if (visit->all && visit->code == -ULP_E_ARCH)
+		return;
+	visit->tally.failed++;
+	if (visit->all && visit->code == -ULP_E_PERMISSION && !visit->tool->options.verbose)
+		visit->tally.unreadable++;
+	else
+		visit->complain = true;
+}
+
+static void visit_patches(struct visit *visit)
+{
+	struct view view = { .visit = visit };
+
+	if (!visit->target) {
+		unopened(visit);
+		return;
+	}
+	view.nr_objects = ulp_target_objects(visit->target, &view.objects);
+	view.nr_entries = ulp_target_applied(visit->target, &view.entries);
+	if (view.nr_objects < 0 || view.nr_entries < 0) {
+		visit->code = view.nr_objects < 0 ? view.nr_objects : view.nr_entries;
+		snprintf(visit->message, sizeof(visit->message), "%s", ulp_error(visit->ctx));
+		unopened(visit);
+		return;
+	}
+	visit->tally.success++;
+	visit->tally.hidden += !view.nr_entries;
+	if (is_worth_it(&view))
+		show_process(&view);
+}
+
+void cmd_patches(struct tool *tool)
+{
+	struct selection selection = { 0 };
+
+	if (tool->nr_args) {
+		p_usage(tool, "%s takes no argument '%s'; a process is named with -p",
+			tool->command->name, tool->args[0]);
+		return;
+	}
+	if (tool->document)
+		json_list(tool->document, "processes");
+	if (!select_processes(tool, &selection))
+		visit_all(tool, &selection, visit_patches, "processes");
+	if (selection.all && !tool->document && !tool->options.quiet)
+		printf("%s: %zu processes with patches, %zu without\n", tool->name,
+		       tool->tally.success - tool->tally.hidden, tool->tally.hidden);
+	selection_free(&selection);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * ulp-tool: the commands.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmds.h"
+
+const struct command commands[] = {
+	{ CMD_APPLY, "apply", { "trigger", "patch" }, " FILE...",
+	  "Apply patches to running processes", cmd_apply },
+	{ CMD_REVERT, "revert", { "unpatch" }, " {FILE|ID|NAME | --all-of=LIB | --all}...",
+	  "Take patches back", cmd_revert },
+	{ CMD_PATCHES, "patches", { "info" }, "",
+	  "List processes and the patches they have", cmd_patches },
+	{ CMD_CHECK, "check", { NULL }, " FILE|ID|NAME...",
+	  "Tell whether processes have a patch", cmd_check },
+	{ CMD_DUMP, "dump", { NULL }, " FILE...",
+	  "Print what a patch file contains", cmd_dump },
+	{ CMD_STATUS, "status", { NULL }, "",
+	  "Tell what this machine has and lacks", cmd_status },
+	{ CMD_HELP, "help", { NULL }, " [COMMAND]", "Print the options of a command", cmd_help },
+};
+
+const size_t nr_commands = ARRAY_SIZE(commands);
+
+void cmd_help(struct tool *tool)
+{
+	options_help(tool, stdout);
+}
+
+int module_check(struct tool *tool)
+{
+	struct ulp_status status = { .sz = sizeof(status) };
+	int err = ulp_status_get(tool->ctx, &status);
+
+	if (!err)
+		err = status.module;
+	if (!err)
+		return 0;
+	if (err == -EACCES || err == -EPERM)
+		err = -ULP_E_PERMISSION;
+	else if (err > -ULP_E_ALREADY_APPLIED)
+		err = -ULP_E_MODULE;
+	p_err(tool, err, "%s", ulp_error(tool->ctx));
+	return err;
+}
+
+static void log_line(enum ulp_log_level level, const char *text, void *data)
+{
+	p_note(data, "%s%s", level == ULP_LOG_WARN ? "warning: " : "", text);
+}
+
+/* "help COMMAND" is "COMMAND --help"; "help" alone is "--help". */
+static bool help_wanted(struct tool *tool)
+{
+	if (tool->command && tool->command->id == CMD_HELP) {
+		tool->command = NULL;
+		for (size_t i = 0; tool->nr_args && i < nr_commands; i++)
+			if (!strcmp(tool->args[0], commands[i].name))
+				tool->command = &commands[i];
+		if (tool->nr_args && !tool->command)
+			p_usage(tool, "help: unknown command '%s'", tool->args[0]);
+		return true;
+	}
+	return tool->options.help;
+}
+
+static void run(struct tool *tool)
+{
+	bool help = help_wanted(tool);
+
+	if (tool->tally.usage)
+		return;
+	if (help) {
+		options_help(tool, stdout);
+		return;
+	}
+	if (tool->options.version) {
+		printf("ulp-tool %s\n", ulp_version());
+		return;
+	}
+	if (ulp_context_new(&tool->ctx))
+		out_of_memory();
+	ulp_context_set_log(tool->ctx, log_line, tool->options.verbose > 1 ? ULP_LOG_DEBUG :
+			    (enum ulp_log_level)tool->options.verbose, tool);
+	tool->command->run(tool);
+	patches_close(tool);
+	ulp_context_free(tool->ctx);
+}
+
+/* Output that nobody got is a failure too. */
+static void finish_output(struct tool *tool)
+{
+	if (!ferror(stdout) && !fflush(stdout) && !fclose(stdout))
+		return;
+	if (errno != EPIPE)
+		fprintf(stderr, "%s: standard output: %s\n", tool->name, strerror(errno));
+	tool->tally.errors++;
+}
+
+int main(int argc, char **argv)
+{
+	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+	struct tool tool = { .name = slash ? slash + 1 : argc ? argv[0] : "ulp-tool" };
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+
+	/* a reader that goes away must not end us between two processes */
+	signal(SIGPIPE, SIG_IGN);
+	tool.color = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
+		     term && strcmp(term, "dumb");
+	options_parse(&tool, argc, argv);
+	run(&tool);
+	if (tool.tally.usage)
+		fprintf(stderr, "Try '%s%s%s --help'.\n", tool.name, tool.command ? " " : "",
+			tool.command ? tool.command->name : "");
+	if (!(tool.options.help && !tool.tally.usage))
+		json_finish(&tool);
+	finish_output(&tool);
+	free(tool.args);
+	options_free(&tool.options);
+	return exit_status(&tool.tally);
+}
