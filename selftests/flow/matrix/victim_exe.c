@@ -4,7 +4,7 @@
  * static-PIE, with all optimisation levels.  Its functions are exported by
  * nothing; one is static.
  */
-#include "victim.h"
+#include "victims/victim.h"
 
 int exe_counter = 100;
 static int exe_hidden = 7;
