@@ -183,11 +183,14 @@ static const char *exchange(int *fd, int limit, const char *request, size_t size
 static size_t make_request(char *buffer, size_t size, const char *path, const char *body,
 			   size_t body_size)
 {
-	int head = body ? snprintf(buffer, size,
-				   "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",
-				   path, body_size) :
-			  snprintf(buffer, size, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+	int head;
 
+	if (body)
+		head = snprintf(buffer, size,
+				"POST %s HTTP/1.1\r\nHost: demo\r\nContent-Length: %zu\r\n\r\n",
+				path, body_size);
+	else
+		head = snprintf(buffer, size, "GET %s HTTP/1.1\r\nHost: demo\r\n\r\n", path);
 	if (head < 0 || (size_t)head + body_size >= size)
 		die("request too long");
 	memcpy(buffer + head, body ? body : "", body_size);

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The benchmark: what live patching by /dev/ulp costs, against the same by
+ * ptrace.  Prints tables, and ratios with their targets; absolute times are of
+ * this machine only and are compared with nothing.
+ *
+ *	bench DIR ULP-TOOL JSON-FILE [MEASUREMENT...]
+ *
+ * DIR has bench_victim, ptrace_patch, fix_1.so and fix_100.so.
+ */
+#include <err.h>
+#include <stdio.h>
+#include <string.h>
+#include "driver.h"
+
+static const struct {
+	const char *name;
+	void (*measure)(void);
+} measurements[] = {
+	{ "pause", measure_pause },
+	{ "sleepers", measure_sleepers },
+	{ "gap", measure_gap },
+	{ "refusal", measure_refusal },
+	{ "wall", measure_wall },
+	{ "processes", measure_processes },
+	{ "calls", measure_calls },
+	{ "memory", measure_memory },
+};
+
+static bool wanted(const char *name, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return true;
+	return argc == 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool any = false;
+
+	if (argc < 4)
+		errx(2, "usage: bench DIR ULP-TOOL JSON-FILE [MEASUREMENT...]");
+	bench_dir = argv[1];
+	ulp_tool = argv[2];
+	report_start(module_version());
+	for (size_t i = 0; i < sizeof(measurements) / sizeof(*measurements); i++) {
+		if (!wanted(measurements[i].name, argc - 4, argv + 4))
+			continue;
+		any = true;
+		measurements[i].measure();
+	}
+	if (!any)
+		errx(2, "no such measurement: %s", argv[4]);
+	report_end(argv[3]);
+	return 0;
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The process that is patched, and that measures what it feels of it.
+ *
+ *	bench_victim SHARED THREADS SPINNING [pin] [inside]
+ *
+ * SHARED is a file descriptor with a struct bench_shared.  There are THREADS
+ * threads with the main thread, of which SPINNING never sleep; the first of
+ * these is the probe that measures the gap.  "pin" gives the probe processor 0
+ * for itself and leaves the others to the rest, so that what it feels is the
+ * patching and not the other threads.  With "inside", one more thread is asleep
+ * inside old_inside() for ever.
+ *
+ * Prints "ready", then answers lines from standard input until they end:
+ *
+ *	calls N		call old_100() N times; answers the nanoseconds it took
+ *	value		answers what old_100(1) returns
+ */
+#include <err.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "bench.h"
+
+#define KEEP __attribute__((noipa, used))
+
+/* Both versions do the same work: what a patched call costs more is the jump. */
+#define FUNCTIONS(n) \
+	int old_##n(int x); \
+	int new_##n(int x); \
+	KEEP int old_##n(int x) { return x * 3 + (n); } \
+	KEEP int new_##n(int x) { return x * 3 + (n) + 1000; }
+BENCH_HUNDRED(FUNCTIONS)
+
+static struct bench_shared *shared;
+static bool pinned;
+
+int old_inside(void);
+int new_inside(void);
+
+/* The loop keeps the call from being the last thing, a jump. */
+KEEP int old_inside(void)
+{
+	int n = 0;
+
+	while (poll(NULL, 0, -1) != 1)
+		n++;
+	return n;
+}
+
+KEEP int new_inside(void)
+{
+	return 0;
+}
+
+static void pin_to(bool probe)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t set;
+
+	if (!pinned || cpus < 2)
+		return;
+	CPU_ZERO(&set);
+	for (int cpu = probe ? 0 : 1; cpu < (probe ? 1 : cpus); cpu++)
+		CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(1, "sched_setaffinity");
+}
+
+static void *probe(void *arg)
+{
+	uint64_t last, longest = 0;
+	uint32_t seen = 0;
+
+	pin_to(true);
+	last = bench_now();
+	for (;;) {
+		uint64_t now = bench_now();
+		uint32_t generation = atomic_load_explicit(&shared->generation,
+							   memory_order_relaxed);
+
+		if (generation != seen) {
+			seen = generation;
+			longest = 0;
+			atomic_store(&shared->longest_gap_ns, 0);
+			atomic_store(&shared->seen, seen);
+		} else if (now - last > longest) {
+			longest = now - last;
+			atomic_store(&shared->longest_gap_ns, longest);
+		}
+		last = now;
+	}
+	return arg;
+}
+
+static void *spin(void *arg)
+{
+	volatile unsigned long turns = 0;
+
+	pin_to(false);
+	for (;;)
+		turns++;
+	return arg;
+}
+
+static void *sleep_for_ever(void *arg)
+{
+	pin_to(false);
+	for (;;)
+		poll(NULL, 0, -1);
+	return arg;
+}
+
+static void *stay_inside(void *arg)
+{
+	pin_to(false);
+	old_inside();
+	return arg;
+}
+
+static void start(void *(*run)(void *))
+{
+	pthread_t thread;
+	int status = pthread_create(&thread, NULL, run, NULL);
+
+	if (status)
+		errx(1, "pthread_create: %s", strerror(status));
+}
+
+static void answer(const char *line)
+{
+	int (*volatile function)(int) = old_100;
+	unsigned long count;
+	uint64_t begin;
+
+	if (sscanf(line, "calls %lu", &count) == 1) {
+		begin = bench_now();
+		while (count--)
+			function(1);
+		printf("%llu\n", (unsigned long long)(bench_now() - begin));
+	} else {
+		printf("%d\n", function(1));
+	}
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	bool inside = false;
+	int threads, spinning;
+	char line[64];
+
+	if (argc < 4)
+		errx(2, "usage: bench_victim SHARED THREADS SPINNING [pin] [inside]");
+	threads = atoi(argv[2]);
+	spinning = atoi(argv[3]);
+	for (int i = 4; i < argc; i++) {
+		pinned |= !strcmp(argv[i], "pin");
+		inside |= !strcmp(argv[i], "inside");
+	}
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]), 0);
+	if (shared == MAP_FAILED)
+		err(1, "mmap");
+	pin_to(false);
+	for (int i = 1; i < threads; i++) {
+		if (i <= spinning)
+			start(i == 1 ? probe : spin);
+		else
+			start(sleep_for_ever);
+	}
+	if (inside)
+		start(stay_inside);
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin))
+		answer(line);
+	return 0;
+}
