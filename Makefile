@@ -69,40 +69,28 @@ $(O)/%.o: $(TOP)/%.c $(O)/.flags | deps-build
 
 -include $(wildcard $(O)/libulp/*.d $(O)/ulp-tool/*.d $(O)/packer/*.d $(O)/preload/*.d)
 
-.PHONY: all
-all: $(ALL) kmod selftests
+.PHONY: all user
+all: user kmod selftests
+user: $(ALL)
 
 # ---- kernel module, release and debug ----
-#
-# kbuild leaves its products beside the sources, so it is given a directory of
-# links to them; uapi is where "../uapi/ulp.h" says.
 
-KMOD_SOURCES = $(shell cd $(TOP) && find kmod -type f)
-
-$(O)/uapi:
-	@mkdir -p $(O)
-	@ln -sfn $(TOP)/uapi $@
-
-# $(call kbuild,DIR,ARGUMENTS)
-define kbuild
-	$(if $(KDIR),,$(error no kernel headers: install linux-headers-amd64, or say KDIR=))
-	@mkdir -p $(sort $(dir $(KMOD_SOURCES:kmod/%=$(1)/%)))
-	@find $(1) -type l ! -exec test -e {} \; -delete
-	@$(foreach file,$(KMOD_SOURCES:kmod/%=%),ln -sfn $(TOP)/kmod/$(file) $(1)/$(file);)
-	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(1) $(if $(V),V=$(V)) $(2)
-endef
+# $(call kbuild,DIR,ARGUMENTS); kmod/Makefile keeps the products out of kmod/
+kbuild = $(if $(KDIR),,$(error no kernel headers: install linux-headers-amd64, or say KDIR=)) \
+	$(Q)O=$(O)/$(1) $(MAKE) $(if $(V),,-s) --no-print-directory -C $(TOP)/kmod KDIR=$(KDIR) \
+		ULP_VERSION=$(VERSION) $(if $(V),V=$(V)) $(2)
 
 KMODS := $(if $(wildcard $(TOP)/kmod/Kbuild),kmod-release kmod-debug)
 .PHONY: kmod kmod-release kmod-debug
 kmod: $(KMODS)
 
-kmod-release: $(O)/uapi | deps-build
+kmod-release: | deps-build
 	$(say) KBUILD kmod
-	$(call kbuild,$(O)/kmod,modules)
+	$(call kbuild,kmod)
 
-kmod-debug: $(O)/uapi | deps-build
+kmod-debug: | deps-build
 	$(say) KBUILD kmod-debug
-	$(call kbuild,$(O)/kmod-debug,CONFIG_ULP_DEBUG=y modules)
+	$(call kbuild,kmod-debug,ULP_DEBUG=1)
 
 # ---- tests ----
 
@@ -137,6 +125,8 @@ deps-build deps-vm deps-lint:
 
 # ---- installation ----
 
+DKMS	= $(DESTDIR)$(SRCDIR)/ulp-$(VERSION)
+
 .PHONY: install modules_install
 install: $(ALL)
 	install -d $(DESTDIR)$(PREFIX)/include/ulp
@@ -147,15 +137,18 @@ install: $(ALL)
 	done
 	install -D -m 644 $(TOP)/kmod/60-ulp.rules \
 		$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-ulp.rules
-	@set -x; for file in $(KMOD_SOURCES) uapi/ulp.h; do \
-		install -D -m 644 $(TOP)/$$file $(DESTDIR)$(SRCDIR)/ulp-$(VERSION)/$$file || exit; \
+	@for file in $(wildcard $(TOP)/ulp-tool/*.bash-completion); do \
+		name=$$(basename $$file .bash-completion); set -x; \
+		install -D -m 644 $$file \
+			$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name || exit; \
 	done
-	sed 's/@VERSION@/$(VERSION)/' $(TOP)/kmod/dkms.conf.in \
-		>$(DESTDIR)$(SRCDIR)/ulp-$(VERSION)/dkms.conf
+	install -d $(DKMS)/kmod $(DKMS)/uapi
+	install -m 644 $(TOP)/kmod/Kbuild $(TOP)/kmod/Makefile $(TOP)/kmod/*.[ch] $(DKMS)/kmod
+	install -m 644 $(TOP)/uapi/*.h $(DKMS)/uapi
+	sed 's/@VERSION@/$(VERSION)/' $(TOP)/kmod/dkms.conf.in >$(DKMS)/dkms.conf
 
 modules_install: kmod-release
-	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(O)/kmod \
-		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+	$(call kbuild,kmod,$(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) modules_install)
 
 # ---- the rest ----
 
