@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * All code that belongs to a function: itself and what the compiler split off.
+ *
+ * With symbols the parts have names (f.cold, f.part.0); without, a part is what
+ * the function jumps into the middle of, or what only this function jumps to.
+ * A range too many costs a wait, one too few would be unsafe: in doubt code
+ * belongs.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "packer.h"
+
+/* Whether @name is @whole followed by .cold, .cold.N, .part.N, in any number. */
+static bool is_part_name(const char *name, const char *whole)
+{
+	size_t length = strlen(whole);
+
+	if (strncmp(name, whole, length) || !name[length])
+		return false;
+	for (name += length; *name;) {
+		if (strncmp(name, ".cold", 5) && strncmp(name, ".part", 5))
+			return false;
+		name += 5;
+		if (name[0] == '.' && isdigit((unsigned char)name[1]))
+			for (name++; isdigit((unsigned char)*name); name++)
+				;
+		if (*name && *name != '.')
+			return false;
+	}
+	return true;
+}
+
+static bool in_ranges(const struct function *function, uint64_t addr)
+{
+	for (size_t i = 0; i < function->nr_ranges; i++)
+		if (extent_has(function->ranges[i], addr))
+			return true;
+	return false;
+}
+
+static void add_range(struct function *function, struct extent range)
+{
+	for (size_t i = 0; i < function->nr_ranges; i++)
+		if (function->ranges[i].start <= range.start &&
+		    function->ranges[i].end >= range.end)
+			return;
+	append(function->ranges, function->nr_ranges) = range;
+}
+
+/* Code that neither a symbol nor a frame describes: up to the next that one does. */
+static struct extent unknown_code(const struct object *object, const struct section *section,
+				  uint64_t addr)
+{
+	struct extent extent = { addr, section->addr + section->size };
+
+	for (size_t i = 0; i < object->nr_symbols; i++)
+		if (object->symbols[i].defined && object->symbols[i].value > addr &&
+		    object->symbols[i].value < extent.end)
+			extent.end = object->symbols[i].value;
+	for (size_t i = 0; i < object->nr_frames; i++)
+		if (object->frames[i].start > addr && object->frames[i].start < extent.end)
+			extent.end = object->frames[i].start;
+	return extent;
+}
+
+/* Whether nothing but @function gets into @extent, and nothing calls it. */
+static bool is_private(const struct plan *plan, const struct function *function,
+		       struct extent extent)
+{
+	const struct code *code = &plan->code;
+	const struct branch *branch;
+	size_t index = 0;
+
+	while ((branch = code_branch_into(code, extent, &index)))
+		if ((branch->call && branch->target == extent.start) ||
+		    (!in_ranges(function, branch->source) &&
+		     !extent_has(extent, branch->source)))
+			return false;
+	for (size_t i = 0; i < code->nr_pointers; i++)
+		if (extent_has(extent, code->pointers[i]))
+			return false;
+	return true;
+}
+
+/* @target is where a jump out of the function leads. */
+static void follow(const struct plan *plan, struct function *function, uint64_t target)
+{
+	const struct object *object = plan->target;
+	const struct section *section = object_section(object, target);
+	const struct symbol *symbol;
+	const struct extent *frame;
+	struct extent extent;
+
+	if (!section || !(section->flags & SHF_EXECINSTR) || !strncmp(section->name, ".plt", 4))
+		return;
+	symbol = object_function_at(object, target);
+	frame = frame_at(object, target);
+	if (symbol)
+		extent = (struct extent){ symbol->value, symbol->value + symbol->size };
+	else if (frame)
+		extent = *frame;
+	else
+		extent = unknown_code(object, section, target);
+	if (target == extent.start && (symbol || !is_private(plan, function, extent)))
+		return;		/* a call at the very end of the function */
+	add_range(function, extent);
+}
+
+void find_fragments(const struct plan *plan, struct function *function)
+{
+	const struct object *object = plan->target;
+	const struct code *code = &plan->code;
+
+	append(function->ranges, function->nr_ranges) = (struct extent){
+		function->old_value, function->old_value + function->old_size
+	};
+	/* By name first: exceptions enter a cold part without any jump. */
+	for (size_t i = 0; i < object->nr_symbols; i++) {
+		const struct symbol *symbol = &object->symbols[i];
+
+		if (symbol->defined && symbol->size && symbol->type == STT_FUNC &&
+		    is_part_name(symbol->name, function->old_name))
+			add_range(function, (struct extent){ symbol->value,
+							     symbol->value + symbol->size });
+	}
+	/* Ranges found on the way are followed as well. */
+	for (size_t done = 0; done < function->nr_ranges; done++) {
+		for (size_t i = 0; i < code->nr_branches; i++) {
+			const struct branch *branch = &code->branches[i];
+
+			if (!branch->call &&
+			    extent_has(function->ranges[done], branch->source) &&
+			    !in_ranges(function, branch->target))
+				follow(plan, function, branch->target);
+		}
+	}
+}
