@@ -95,7 +95,7 @@ kmod-debug: | deps-build
 # ---- tests ----
 
 .PHONY: selftests check check-unit bench demo vm
-selftests: $(LIBULP) $(PACKER_LIB) | deps-build
+selftests: $(LIBULP) $(PACKER_LIB) $(PACKER) | deps-build
 	$(Q)$(MAKE) --no-print-directory -C $(TOP)/selftests all
 
 check: all | deps-vm
