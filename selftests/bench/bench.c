@@ -4,11 +4,13 @@
  * ptrace.  Prints tables, and ratios with their targets; absolute times are of
  * this machine only and are compared with nothing.
  *
- *	bench DIR ULP-TOOL JSON-FILE [MEASUREMENT...]
+ *	bench DIR JSON-FILE [MEASUREMENT...]
  *
- * DIR has bench_victim, ptrace_patch, fix_1.so and fix_100.so.
+ * DIR has ulp-tool, ulp-tool-ptrace, ptrace_patch, bench_victim, fix_1.so and
+ * fix_100.so.
  */
 #include <err.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include "driver.h"
@@ -37,21 +39,25 @@ static bool wanted(const char *name, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	char tool[PATH_MAX], tool_ptrace[PATH_MAX];
 	bool any = false;
 
-	if (argc < 4)
-		errx(2, "usage: bench DIR ULP-TOOL JSON-FILE [MEASUREMENT...]");
+	if (argc < 3)
+		errx(2, "usage: bench DIR JSON-FILE [MEASUREMENT...]");
 	bench_dir = argv[1];
-	ulp_tool = argv[2];
+	snprintf(tool, sizeof(tool), "%s/ulp-tool", bench_dir);
+	snprintf(tool_ptrace, sizeof(tool_ptrace), "%s/ulp-tool-ptrace", bench_dir);
+	ulp_tool = tool;
+	ulp_tool_ptrace = tool_ptrace;
 	report_start(module_version());
 	for (size_t i = 0; i < sizeof(measurements) / sizeof(*measurements); i++) {
-		if (!wanted(measurements[i].name, argc - 4, argv + 4))
+		if (!wanted(measurements[i].name, argc - 3, argv + 3))
 			continue;
 		any = true;
 		measurements[i].measure();
 	}
 	if (!any)
-		errx(2, "no such measurement: %s", argv[4]);
-	report_end(argv[3]);
+		errx(2, "no such measurement: %s", argv[3]);
+	report_end(argv[2]);
 	return 0;
 }

@@ -4,7 +4,8 @@
  *
  *	bench		the driver: runs the others and prints the table
  *	bench_victim	the process that is patched and feels it
- *	ptrace_patch	the reference: the same change by way of ptrace
+ *	ptrace_patch	the reference: the same change by ptrace
+ *	ulp-tool-ptrace	the whole tool, by ptrace instead of the module
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -15,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
+#include "ulp.h"
 
 /*
  * The victim has functions old_100() to old_199() to be replaced by its own
@@ -67,5 +69,9 @@ struct bench_change {
  */
 const char *bench_symbols(pid_t pid, char *const *old_names, char *const *new_names, size_t count,
 			  struct bench_change *changes);
+
+/* Ranges and writes of an apply or, with @revert, of taking it back. */
+void bench_plan(const struct bench_change *changes, size_t count, bool revert,
+		struct ulp_range *ranges, struct ulp_write *writes);
 
 #endif /* BENCH_H */

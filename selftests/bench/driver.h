@@ -74,18 +74,21 @@ int run_program(char *const *argv, char *output, size_t size, uint64_t *wall_ns)
 uint64_t run_expect(int status, char *const *argv, char *output, size_t size);
 
 /*
- * Run "ulp-tool VERB -q OPTION1 OPTION2 fix_COUNT.so", which must succeed;
+ * Run "PROGRAM VERB -q OPTION1 OPTION2 fix_COUNT.so", which must succeed;
  * returns its wall time in ns.
  */
-uint64_t tool_change_some(const char *verb, size_t count, const char *option1,
-			  const char *option2);
+uint64_t tool_run(const char *program, const char *verb, size_t count, const char *option1,
+		  const char *option2);
+
+/* the same with ulp-tool, for one process */
 uint64_t tool_change(const char *verb, size_t count, pid_t pid);
 
 /* number behind "KEY" in a program's output */
 uint64_t output_number(const char *output, const char *key);
 
 extern const char *bench_dir;	/* where the programs of the benchmark are */
-extern const char *ulp_tool;
+extern const char *ulp_tool;	/* and */
+extern const char *ulp_tool_ptrace;	/* its likeness, see ptrace_sys.c */
 
 /* ---- module.c: transactions without a tool ---- */
 

@@ -111,20 +111,7 @@ uint64_t transact(int session, enum way way, const struct change_set *set, bool 
 	};
 	int status;
 
-	for (size_t i = 0; i < set->count; i++) {
-		const struct bench_change *change = &set->changes[i];
-
-		ranges[i] = (struct ulp_range){
-			.start = revert ? change->new_start : change->old_start,
-			.end = revert ? change->new_end : change->old_end,
-		};
-		writes[i] = (struct ulp_write){
-			.addr = change->old_start,
-			.len = BENCH_JUMP,
-			.expected = (uintptr_t)(revert ? change->jump : change->saved),
-			.bytes = (uintptr_t)(revert ? change->saved : change->jump),
-		};
-	}
+	bench_plan(set->changes, set->count, revert, ranges, writes);
 	status = ioctl(session, ULP_TRANSACT, &arg) ? errno : 0;
 	if (status != (busy ? EADDRINUSE : 0))
 		errx(1, "ULP_TRANSACT (%s): %s, reason %u", way_names[way], strerror(status),

@@ -18,7 +18,7 @@
 
 #define LIMIT	300000	/* milliseconds that no answer may take */
 
-const char *bench_dir, *ulp_tool;
+const char *bench_dir, *ulp_tool, *ulp_tool_ptrace;
 
 /* Leave processor 0 to the probe of a pinned victim, or have all of them. */
 static void pin_driver(bool pin)
@@ -180,12 +180,12 @@ uint64_t run_expect(int status, char *const *argv, char *output, size_t size)
 	errx(1, "exit status %d instead of %d\n%s", got, status, output ? output : text);
 }
 
-uint64_t tool_change_some(const char *verb, size_t count, const char *option1,
-			  const char *option2)
+uint64_t tool_run(const char *program, const char *verb, size_t count, const char *option1,
+		  const char *option2)
 {
 	char file[PATH_MAX];
 	/* exec takes them without const, and does not write to them */
-	char *const argv[] = { (char *)ulp_tool, (char *)verb, "-q", (char *)option1,
+	char *const argv[] = { (char *)program, (char *)verb, "-q", (char *)option1,
 			       (char *)option2, file, NULL };
 
 	snprintf(file, sizeof(file), "%s/fix_%zu.so", bench_dir, count);
@@ -197,7 +197,7 @@ uint64_t tool_change(const char *verb, size_t count, pid_t pid)
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", pid);
-	return tool_change_some(verb, count, "-p", number);
+	return tool_run(ulp_tool, verb, count, "-p", number);
 }
 
 uint64_t output_number(const char *output, const char *key)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Where the functions of a running program are: its symbol table, and its load
- * address from /proc/PID/maps.
+ * address from /proc/PID/maps; and what is to be written there.
  */
 #include <fcntl.h>
 #include <gelf.h>
@@ -154,4 +154,23 @@ const char *bench_symbols(pid_t pid, char *const *old_names, char *const *new_na
 	elf_end(elf);
 	close(fd);
 	return problem;
+}
+
+void bench_plan(const struct bench_change *changes, size_t count, bool revert,
+		struct ulp_range *ranges, struct ulp_write *writes)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct bench_change *change = &changes[i];
+
+		ranges[i] = (struct ulp_range){
+			.start = revert ? change->new_start : change->old_start,
+			.end = revert ? change->new_end : change->old_end,
+		};
+		writes[i] = (struct ulp_write){
+			.addr = change->old_start,
+			.len = BENCH_JUMP,
+			.expected = (uintptr_t)(revert ? change->jump : change->saved),
+			.bytes = (uintptr_t)(revert ? change->saved : change->jump),
+		};
+	}
 }

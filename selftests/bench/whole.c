@@ -6,47 +6,74 @@
 
 /* ---- one process ---- */
 
+enum { APPLY, REVERT, BY_PTRACE, BARE, NR_COMMANDS };
+
+static const char *const command_names[NR_COMMANDS] = {
+	"apply", "revert", "apply by ptrace", "ptrace_patch",
+};
+
+static double by_ptrace_us(const char *verb, pid_t pid)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", pid);
+	return (double)tool_run(ulp_tool_ptrace, verb, 1, "-p", number) / 1000;
+}
+
+static void wall_run(pid_t pid, struct samples *samples)
+{
+	uint64_t wall_ns;
+
+	sample_add(&samples[APPLY], (double)tool_change("apply", 1, pid) / 1000);
+	sample_add(&samples[REVERT], (double)tool_change("revert", 1, pid) / 1000);
+	sample_add(&samples[BY_PTRACE], by_ptrace_us("apply", pid));
+	by_ptrace_us("revert", pid);
+	for (int back = 0; back < 2; back++) {
+		ptrace_patch(pid, 1, back, &wall_ns);
+		sample_add(&samples[BARE], (double)wall_ns / 1000);
+	}
+}
+
 void measure_wall(void)
 {
 	static const int counts[] = { 1, 2, 64, 256 };
 	char *const version[] = { (char *)ulp_tool, "--version", NULL };
-	struct samples floor = { 0 };
+	struct samples start = { 0 };
 
 	for (int run = 0; run < 9; run++)
-		sample_add(&floor, run_expect(0, version, NULL, 0) / 1000.0);
+		sample_add(&start, (double)run_expect(0, version, NULL, 0) / 1000);
 	report_title("Wall time of one command (us)",
-		     "From before its creation to its end.  ulp-tool reads a patch file, finds its\n"
-		     "object in the process, maps and relocates new code, writes a record;\n"
-		     "ptrace_patch has the new code in the process already.  1 function, half of\n"
-		     "the threads spinning; apply and revert alternate.");
+		     "From before its creation to its end; 1 function, half of the threads\n"
+		     "spinning.  \"apply by ptrace\" is ulp-tool-ptrace, which does all that ulp-tool\n"
+		     "does, by ptrace.  ptrace_patch does less than either: it reads no patch file,\n"
+		     "maps and relocates no code, and leaves no record.");
 	printf("ulp-tool --version: %.0f\n\n",
-	       report_figure(&floor, "us", "wall.ulp-tool.version"));
-	printf("threads %14s %14s %14s  apply/ptrace\n", "apply", "revert", "ptrace_patch");
+	       report_figure(&start, "us", "wall.ulp-tool.version"));
+	printf("threads");
+	for (int i = 0; i < NR_COMMANDS; i++)
+		printf(" %15s", command_names[i]);
+	printf("  apply/by ptrace\n");
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
-		struct samples apply = { 0 }, revert = { 0 }, ptrace = { 0 };
-		int threads = counts[i], runs = threads > 100 ? 3 : 7;
+		struct samples samples[NR_COMMANDS] = { 0 };
+		int threads = counts[i];
 		struct victim victim;
-		double us[3];
+		double us[NR_COMMANDS];
 
 		victim_start(&victim, (struct victim_options){ threads, threads / 2, 0, 0 });
-		for (int run = 0; run < runs; run++) {
-			sample_add(&apply, tool_change("apply", 1, victim.pid) / 1000.0);
-			sample_add(&revert, tool_change("revert", 1, victim.pid) / 1000.0);
-			for (int back = 0; back < 2; back++) {
-				uint64_t wall_ns;
-
-				ptrace_patch(victim.pid, 1, back, &wall_ns);
-				sample_add(&ptrace, wall_ns / 1000.0);
-			}
-		}
+		for (int run = 0; run < (threads > 100 ? 3 : 7); run++)
+			wall_run(victim.pid, samples);
 		victim_end(&victim);
-		us[0] = report_figure(&apply, "us", "wall.apply.threads%d", threads);
-		us[1] = report_figure(&revert, "us", "wall.revert.threads%d", threads);
-		us[2] = report_figure(&ptrace, "us", "wall.ptrace.threads%d", threads);
-		printf("%7d %14.0f %14.0f %14.0f  %12.4f\n", threads, us[0], us[1], us[2],
-		       us[0] / us[2]);
+		printf("%7d", threads);
+		for (int j = 0; j < NR_COMMANDS; j++) {
+			us[j] = report_figure(&samples[j], "us", "wall.%s.threads%d",
+					      command_names[j], threads);
+			printf(" %15.0f", us[j]);
+		}
+		printf("  %15.4f\n", us[APPLY] / us[BY_PTRACE]);
 		fflush(stdout);
-		report_ratio(us[0] / us[2], 0.5,
+		report_ratio(us[APPLY] / us[BY_PTRACE], 0.5,
+			     "wall time, ulp-tool apply/the same by ptrace, %d threads", threads);
+		report_ratio(us[APPLY] / us[BARE], 0,
 			     "wall time, ulp-tool apply/ptrace_patch, %d threads", threads);
 	}
 }
@@ -61,7 +88,7 @@ static double ms(const struct samples *samples, const char *name, int count)
 /* All victims by one command; of one thread or as many as it likes. */
 static double all_ms(const char *verb, bool serial)
 {
-	return (double)tool_change_some(verb, 1, serial ? "--jobs=1" : "--disable-summarization",
+	return (double)tool_run(ulp_tool, verb, 1, serial ? "--jobs=1" : "--disable-summarization",
 					"-pbench_victim") / 1e6;
 }
 

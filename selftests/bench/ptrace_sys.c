@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * libulp/sys.c without the module: everything by ptrace.
+ *
+ * Linked in its place this makes ulp-tool-ptrace: the same tool with the same
+ * work to do - the same patch file, look-ups, image and record - which differs
+ * from ulp-tool only in what is measured.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "by_ptrace.h"
+#include "../../libulp/internal.h"
+
+int ulp_sys_query(int dev, struct ulp_query *query)
+{
+	query->out_abi = ULP_ABI;
+	snprintf((char *)query->out_version, sizeof(query->out_version), "ptrace");
+	return 0;
+}
+
+int ulp_sys_open(struct ulp_context *ctx)
+{
+	return 0;
+}
+
+/* A session is /proc/PID/mem itself; closing it is all there is to do. */
+int ulp_sys_session_open(int dev, int mem)
+{
+	int session = fcntl(mem, F_DUPFD_CLOEXEC, 0);
+
+	return session < 0 ? -errno : session;
+}
+
+static pid_t pid_of(int session)
+{
+	char path[64], target[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", session);
+	if (readlink(path, target, sizeof(target) - 1) < 0 || strncmp(target, "/proc/", 6))
+		return 0;
+	return atoi(target + 6);
+}
+
+/* Anonymous memory, and the bytes of the file into it. */
+int ulp_sys_map(int session, uint32_t flags, int fd, uint64_t offset, uint64_t addr,
+		uint64_t length)
+{
+	int protection = PROT_READ | (flags & ULP_MAP_EXEC ? PROT_EXEC : 0) |
+			 (flags & ULP_MAP_WRITE ? PROT_WRITE : 0);
+	void *bytes;
+	long result = by_ptrace_mmap(pid_of(session), session, addr, length, protection,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
+
+	if (result < 0)
+		return (int)result;
+	if (fd < 0)
+		return 0;
+	bytes = mmap(NULL, length, PROT_READ, MAP_PRIVATE, fd, (off_t)offset);
+	if (bytes == MAP_FAILED)
+		return -errno;
+	result = pwrite(session, bytes, length, (off_t)addr);
+	munmap(bytes, length);
+	return result == (long)length ? 0 : -EIO;
+}
+
+/* Nothing that is measured needs it. */
+int ulp_sys_unmap(int session, uint64_t addr, uint64_t length, uint64_t max_freeze_ns)
+{
+	return -EOPNOTSUPP;
+}
+
+int ulp_sys_transact(int session, struct ulp_transact *transact)
+{
+	return by_ptrace_transact(pid_of(session), session, transact);
+}
