@@ -79,7 +79,7 @@ static uint64_t *find_starts(const struct object *object, size_t *nr)
 			append(starts, *nr) = symbol->value;
 	}
 	for (size_t i = 0; i < object->nr_frames; i++)
-		append(starts, *nr) = object->frames[i].start;
+		append(starts, *nr) = object->frames[i].code.start;
 	if (*nr)
 		qsort(starts, *nr, sizeof(*starts), compare_addresses);
 	return starts;
@@ -298,9 +298,9 @@ const char *code_entered(const struct code *code, struct extent extent)
 			return xasprintf("'%s' begins at 0x%lx", object->symbols[i].name,
 					 object->symbols[i].value);
 	for (size_t i = 0; i < object->nr_frames; i++)
-		if (extent_has(extent, object->frames[i].start))
+		if (extent_has(extent, object->frames[i].code.start))
 			return xasprintf("another function begins at 0x%lx",
-					 object->frames[i].start);
+					 object->frames[i].code.start);
 	for (size_t i = 0; i < code->nr_pointers; i++)
 		if (extent_has(extent, code->pointers[i]))
 			return xasprintf("the object keeps the address 0x%lx",

@@ -46,7 +46,7 @@ static bool is_described(const struct object *object, struct extent extent)
 			return true;
 	}
 	for (size_t i = 0; i < object->nr_frames; i++)
-		if (extents_overlap(extent, object->frames[i]))
+		if (extents_overlap(extent, object->frames[i].code))
 			return true;
 	return false;
 }

@@ -60,8 +60,8 @@ static struct extent unknown_code(const struct object *object, const struct sect
 		    object->symbols[i].value < extent.end)
 			extent.end = object->symbols[i].value;
 	for (size_t i = 0; i < object->nr_frames; i++)
-		if (object->frames[i].start > addr && object->frames[i].start < extent.end)
-			extent.end = object->frames[i].start;
+		if (object->frames[i].code.start > addr && object->frames[i].code.start < extent.end)
+			extent.end = object->frames[i].code.start;
 	return extent;
 }
 
@@ -84,39 +84,77 @@ static bool is_private(const struct plan *plan, const struct function *function,
 	return true;
 }
 
-/* @target is where a jump out of the function leads. */
-static void follow(const struct plan *plan, struct function *function, uint64_t target)
+/* The piece of code that @target is in; false if it is nobody's part. */
+static bool piece_at(const struct plan *plan, uint64_t target, struct extent *piece, bool *named)
 {
 	const struct object *object = plan->target;
 	const struct section *section = object_section(object, target);
 	const struct symbol *symbol;
-	const struct extent *frame;
-	struct extent extent;
+	const struct frame *frame;
 
 	if (!section || !(section->flags & SHF_EXECINSTR) || !strncmp(section->name, ".plt", 4))
-		return;
+		return false;
 	symbol = object_function_at(object, target);
 	frame = frame_at(object, target);
 	if (symbol)
-		extent = (struct extent){ symbol->value, symbol->value + symbol->size };
+		*piece = (struct extent){ symbol->value, symbol->value + symbol->size };
 	else if (frame)
-		extent = *frame;
+		*piece = frame->code;
 	else
-		extent = unknown_code(object, section, target);
-	if (target == extent.start && (symbol || !is_private(plan, function, extent)))
-		return;		/* a call at the very end of the function */
-	add_range(function, extent);
+		*piece = unknown_code(object, section, target);
+	*named = symbol;
+	return true;
+}
+
+/* Jumps out of @range: to a part, or a call at the very end of the function. */
+static void follow_jumps(const struct plan *plan, struct function *function, struct extent range)
+{
+	const struct code *code = &plan->code;
+	struct extent piece;
+	bool named;
+
+	for (size_t i = 0; i < code->nr_branches; i++) {
+		const struct branch *branch = &code->branches[i];
+
+		if (branch->call || !extent_has(range, branch->source) ||
+		    in_ranges(function, branch->target) ||
+		    !piece_at(plan, branch->target, &piece, &named))
+			continue;
+		if (branch->target != piece.start ||
+		    (!named && is_private(plan, function, piece)))
+			add_range(function, piece);
+	}
+}
+
+/* Where exceptions go on is a part, wherever it is. */
+static void follow_exceptions(const struct plan *plan, struct function *function,
+			      struct extent range)
+{
+	const struct object *object = plan->target;
+	struct extent piece;
+	uint64_t *pads;
+	bool named;
+
+	for (size_t i = 0; i < object->nr_frames; i++) {
+		size_t nr;
+
+		if (!extents_overlap(object->frames[i].code, range))
+			continue;
+		nr = landing_pads(object, &object->frames[i], &pads);
+		for (size_t n = 0; n < nr; n++)
+			if (!in_ranges(function, pads[n]) &&
+			    piece_at(plan, pads[n], &piece, &named))
+				add_range(function, piece);
+	}
 }
 
 void find_fragments(const struct plan *plan, struct function *function)
 {
 	const struct object *object = plan->target;
-	const struct code *code = &plan->code;
 
 	append(function->ranges, function->nr_ranges) = (struct extent){
 		function->old_value, function->old_value + function->old_size
 	};
-	/* By name first: exceptions enter a cold part without any jump. */
 	for (size_t i = 0; i < object->nr_symbols; i++) {
 		const struct symbol *symbol = &object->symbols[i];
 
@@ -127,13 +165,7 @@ void find_fragments(const struct plan *plan, struct function *function)
 	}
 	/* Ranges found on the way are followed as well. */
 	for (size_t done = 0; done < function->nr_ranges; done++) {
-		for (size_t i = 0; i < code->nr_branches; i++) {
-			const struct branch *branch = &code->branches[i];
-
-			if (!branch->call &&
-			    extent_has(function->ranges[done], branch->source) &&
-			    !in_ranges(function, branch->target))
-				follow(plan, function, branch->target);
-		}
+		follow_jumps(plan, function, function->ranges[done]);
+		follow_exceptions(plan, function, function->ranges[done]);
 	}
 }

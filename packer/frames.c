@@ -9,101 +9,74 @@
 
 #include "packer.h"
 
-/* How the CIE says that addresses in its FDEs are written; absent: absolute. */
-static uint8_t encoding_of(const Dwarf_CIE *cie)
+/* How the CIE says that numbers in its FDEs are written. */
+struct encodings {
+	uint8_t addresses, lsda;
+	bool sized;			/* the FDEs have augmentation data, too */
+};
+
+static struct encodings encodings_of(const Dwarf_CIE *cie)
 {
-	const uint8_t *data = cie->augmentation_data;
+	struct encodings out = { DW_EH_PE_absptr, DW_EH_PE_omit, false };
 	const char *augmentation = cie->augmentation;
-	size_t left = cie->augmentation_data_size;
+	struct cursor data = { cie->augmentation_data,
+			       cie->augmentation_data + cie->augmentation_data_size, 0 };
+	uint8_t encoding;
+	uint64_t ignored;
 
 	if (!augmentation || *augmentation++ != 'z')
-		return DW_EH_PE_absptr;
-	for (; *augmentation && left; augmentation++) {
-		size_t skip = 1;
-
-		if (*augmentation == 'R')
-			return *data;
-		if (*augmentation == 'P') {
-			switch (*data & 7) {
-			case DW_EH_PE_udata2:
-				skip += 2;
-				break;
-			case DW_EH_PE_udata4:
-				skip += 4;
-				break;
-			default:
-				skip += 8;
-			}
-		} else if (*augmentation == 'S' || *augmentation == 'B') {
-			skip = 0;	/* flags without data */
-		}
-		if (skip > left)
+		return out;
+	out.sized = true;
+	for (; *augmentation; augmentation++) {
+		if (!strchr("RLP", *augmentation))
+			continue;	/* a flag without data */
+		if (data.pos == data.end)
 			break;
-		data += skip;
-		left -= skip;
+		encoding = *data.pos++;
+		if (*augmentation == 'R')
+			out.addresses = encoding;
+		else if (*augmentation == 'L')
+			out.lsda = encoding;
+		else if (!read_encoded(&data, encoding & 0x0f, &ignored))
+			break;		/* the personality's address */
 	}
-	return DW_EH_PE_absptr;
+	return out;
 }
 
-/* One value of an FDE; @at is its address, for relative ones. */
-static bool read_value(const uint8_t **pos, const uint8_t *end, uint8_t encoding, uint64_t at,
-		       uint64_t *value)
+static int compare_frames(const void *a, const void *b)
 {
-	size_t size = (encoding & 7) == DW_EH_PE_udata4 ? 4 :
-		      (encoding & 7) == DW_EH_PE_udata2 ? 2 : 8;
-	uint64_t raw = 0;
+	const struct frame *left = a, *right = b;
 
-	if (encoding == DW_EH_PE_omit || (encoding & 7) == DW_EH_PE_uleb128 ||
-	    (size_t)(end - *pos) < size)
-		return false;
-	memcpy(&raw, *pos, size);
-	if (encoding & DW_EH_PE_signed && size < 8)
-		raw = (uint64_t)((int64_t)(raw << (64 - 8 * size)) >> (64 - 8 * size));
-	switch (encoding & 0x70) {
-	case DW_EH_PE_absptr:
-		break;
-	case DW_EH_PE_pcrel:
-		raw += at;
-		break;
-	default:
-		return false;
-	}
-	*pos += size;
-	*value = raw;
-	return true;
-}
-
-static int compare_extents(const void *a, const void *b)
-{
-	const struct extent *left = a, *right = b;
-
-	if (left->start != right->start)
-		return left->start < right->start ? -1 : 1;
-	return left->end < right->end ? -1 : left->end > right->end;
+	if (left->code.start != right->code.start)
+		return left->code.start < right->code.start ? -1 : 1;
+	return left->code.end < right->code.end ? -1 : left->code.end > right->code.end;
 }
 
 static void add_frame(struct object *object, const Elf_Data *data, uint64_t base,
 		      const Dwarf_FDE *fde, const Dwarf_CIE *cie)
 {
-	uint8_t encoding = encoding_of(cie);
-	const uint8_t *pos = fde->start;
-	uint64_t start, length;
+	struct encodings encodings = encodings_of(cie);
+	struct cursor cursor = { fde->start, fde->end,
+				 base + (fde->start - (const uint8_t *)data->d_buf) };
+	struct frame frame = { { 0, 0 }, 0 };
+	uint64_t length;
 
-	if (!read_value(&pos, fde->end, encoding,
-			base + (uint64_t)(pos - (const uint8_t *)data->d_buf), &start) ||
-	    !read_value(&pos, fde->end, encoding & 0x0f, 0, &length))
+	if (!read_encoded(&cursor, encodings.addresses, &frame.code.start) ||
+	    !read_encoded(&cursor, encodings.addresses & 0x0f, &length) || !length ||
+	    !object_at(object, frame.code.start, length))
 		return;
-	if (length && object_at(object, start, length))
-		append(object->frames, object->nr_frames) = (struct extent){ start,
-									     start + length };
+	frame.code.end = frame.code.start + length;
+	if (encodings.sized && read_uleb(&cursor, &length) && length)
+		read_encoded(&cursor, encodings.lsda, &frame.lsda);
+	append(object->frames, object->nr_frames) = frame;
 }
 
 static void read_section(struct object *object, Elf_Scn *scn, uint64_t base)
 {
 	const unsigned char *ident = object->header.e_ident;
 	Elf_Data *data = elf_rawdata(scn, NULL);
-	Dwarf_CFI_Entry entry, cie;
 	Dwarf_Off offset = 0, next, unused;
+	Dwarf_CFI_Entry entry, cie;
 
 	while (data && !dwarf_next_cfi(ident, data, true, offset, &next, &entry)) {
 		offset = next;
@@ -133,22 +106,22 @@ void frames_read(struct object *object)
 			read_section(object, scn, shdr.sh_addr);
 	}
 	if (object->nr_frames)
-		qsort(object->frames, object->nr_frames, sizeof(*object->frames), compare_extents);
+		qsort(object->frames, object->nr_frames, sizeof(*object->frames), compare_frames);
 }
 
-const struct extent *frame_at(const struct object *object, uint64_t addr)
+const struct frame *frame_at(const struct object *object, uint64_t addr)
 {
 	size_t low = 0, high = object->nr_frames;
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 
-		if (object->frames[middle].end <= addr)
+		if (object->frames[middle].code.end <= addr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low < object->nr_frames && extent_has(object->frames[low], addr))
+	if (low < object->nr_frames && extent_has(object->frames[low].code, addr))
 		return &object->frames[low];
 	return NULL;
 }

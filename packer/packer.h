@@ -117,6 +117,12 @@ struct symbol {
 	bool defined, exported;
 };
 
+/* What .eh_frame says of one piece of code. */
+struct frame {
+	struct extent code;
+	uint64_t lsda;			/* how exceptions go on in it, 0: they do not */
+};
+
 struct section {
 	const char *name;
 	uint64_t addr, size, flags, offset;
@@ -144,7 +150,7 @@ struct object {
 	size_t nr_needed;
 	uint64_t dynamic_flags;		/* DF_* */
 	struct extent text;		/* all executable addresses */
-	struct extent *frames;		/* of .eh_frame, ascending */
+	struct frame *frames;		/* of .eh_frame, ascending */
 	size_t nr_frames;
 };
 
@@ -164,7 +170,19 @@ const struct symbol *object_function_at(const struct object *object, uint64_t ad
 
 /* frames.c: the extents of functions as .eh_frame has them */
 void frames_read(struct object *object);
-const struct extent *frame_at(const struct object *object, uint64_t addr);
+const struct frame *frame_at(const struct object *object, uint64_t addr);
+
+/* encoding.c: numbers as .eh_frame and .gcc_except_table write them */
+struct cursor {
+	const uint8_t *pos, *end;
+	uint64_t addr;			/* of @pos */
+};
+
+bool read_encoded(struct cursor *cursor, uint8_t encoding, uint64_t *value);
+bool read_uleb(struct cursor *cursor, uint64_t *value);
+
+/* lsda.c: where exceptions go on in the code of @frame; returns how many */
+size_t landing_pads(const struct object *object, const struct frame *frame, uint64_t **pads);
 
 /* code.c: all code of the target, decoded once */
 struct branch {

@@ -144,9 +144,9 @@ static void list_variants(const struct plan *plan, const struct field *field)
 /* The size of code that begins at @value, as .eh_frame has it, or 0. */
 static uint64_t frame_size(const struct object *object, uint64_t value)
 {
-	const struct extent *frame = frame_at(object, value);
+	const struct frame *frame = frame_at(object, value);
 
-	return frame && frame->start == value ? frame->end - value : 0;
+	return frame && frame->code.start == value ? frame->code.end - value : 0;
 }
 
 static bool resolve_old(const struct plan *plan, const struct described_function *described,
