@@ -79,7 +79,9 @@ void cmd_apply(struct tool *tool)
 		return;
 	}
 	if (!tool->nr_args) {
-		p_usage(tool, "%s: no patch FILE", tool->command->name);
+		p_usage(tool, options->revert_all ?
+			"%s: no patch FILE; only to revert: revert --all-of=LIB" :
+			"%s: no patch FILE", tool->command->name);
 		return;
 	}
 	if (tool->document)

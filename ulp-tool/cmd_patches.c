@@ -21,10 +21,11 @@ static bool belongs(const struct ulp_applied *entry, const struct ulp_object_inf
 	return !strcmp(entry->build_id, object->build_id) && !strcmp(entry->object, object->path);
 }
 
-static bool has_patches(const struct view *view, const struct ulp_object_info *object)
+/* @active: only those that are not reverted count. */
+static bool has_patches(const struct view *view, const struct ulp_object_info *object, bool active)
 {
 	for (int i = 0; i < view->nr_entries; i++)
-		if (belongs(&view->entries[i], object))
+		if (belongs(&view->entries[i], object) && (view->entries[i].active || !active))
 			return true;
 	return false;
 }
@@ -50,9 +51,9 @@ static bool is_wanted(const struct view *view, int index)
 	if (options->build_id &&
 	    strncasecmp(object->build_id, options->build_id, strlen(options->build_id)))
 		return false;
-	if (options->only_livepatched || !(options->build_id || options->verbose))
-		return has_patches(view, object);
-	return true;
+	if (options->only_livepatched)
+		return has_patches(view, object, true);
+	return options->build_id || options->verbose || has_patches(view, object, false);
 }
 
 /* A record whose object is not there any more (dlclose). */
@@ -160,6 +161,8 @@ static bool is_shown(const struct view *view, int index)
 
 static void show_objects(const struct view *view, json_object *list)
 {
+	const struct options *options = &view->visit->tool->options;
+
 	for (int i = 0; i < view->nr_objects; i++) {
 		const struct ulp_object_info *object = &view->objects[i];
 
@@ -171,10 +174,11 @@ static void show_objects(const struct view *view, json_object *list)
 		else
 			put_object(view, object->path, object->build_id, object->deleted);
 	}
-	for (int i = 0; i < view->nr_entries && !view->visit->tool->options.build_id; i++) {
+	for (int i = 0; i < view->nr_entries; i++) {
 		const struct ulp_applied *entry = &view->entries[i];
 
-		if (!is_orphan(view, entry) || is_shown(view, i))
+		if (options->build_id || options->only_livepatched ||
+		    !is_orphan(view, entry) || is_shown(view, i))
 			continue;
 		if (list)
 			json_object_array_add(list, json_one(view, entry->object, entry->build_id,
@@ -194,7 +198,7 @@ static bool is_worth_it(const struct view *view)
 	for (int i = 0; i < view->nr_objects; i++)
 		if (is_wanted(view, i))
 			return true;
-	return view->nr_entries && !options->build_id;
+	return view->nr_entries && !options->build_id && !options->only_livepatched;
 }
 
 static void show_process(const struct view *view)
@@ -235,6 +239,7 @@ static void unopened(struct visit *visit)
 static void visit_patches(struct visit *visit)
 {
 	struct view view = { .visit = visit };
+	bool active = false;
 
 	if (!visit->target) {
 		unopened(visit);
@@ -248,8 +253,10 @@ static void visit_patches(struct visit *visit)
 		unopened(visit);
 		return;
 	}
+	for (int i = 0; i < view.nr_entries && !active; i++)
+		active = view.entries[i].active;
 	visit->tally.success++;
-	visit->tally.hidden += !view.nr_entries;
+	visit->tally.hidden += !active;
 	if (is_worth_it(&view))
 		show_process(&view);
 }

@@ -56,7 +56,7 @@ static const struct option_info infos[] = {
 	{ OPTION_ONLY_LIVEPATCHED, "only-livepatched", NULL, CMD_PATCHES,
 	  "only what has patches" },
 	{ OPTION_EVERY_ONE, "disable-summarization", NULL, CMD_CHANGE | CMD_CHECK,
-	  "list processes the patch is not made for" },
+	  "list also processes where nothing is to do" },
 	{ OPTION_JOBS, "jobs", "N", CMD_PROCESSES, "work on N processes at once (processors)" },
 	{ OPTION_NO_THREADS, "disable-threading", NULL, CMD_PROCESSES, "same as --jobs=1" },
 	{ 'j', "json", NULL, CMD_ANY, "print JSON" },
@@ -95,40 +95,47 @@ static size_t distance(const char *a, const char *b)
 	return row[n];
 }
 
-static void closest(const char *word, const char *candidate, const char **best, size_t *best_at)
+/* Keeps the nearer one of @candidate and *@best, if it is near at all. */
+static void closest(const char *word, const char *candidate, const char **best)
 {
 	size_t at = distance(word, candidate);
 
-	/* the start of a long word counts as near */
-	if (strlen(word) >= 3 && !strncmp(word, candidate, strlen(word)))
-		at = 1;
-	if (at < *best_at) {
-		*best_at = at;
+	if (at <= strlen(word) / 3 + 1 && (!*best || at < distance(word, *best)))
 		*best = candidate;
-	}
 }
 
 static const char *closest_option(const char *word)
 {
 	const char *best = NULL;
-	size_t at = 4;
 
 	for (size_t i = 0; i < ARRAY_SIZE(infos); i++)
-		closest(word, infos[i].name, &best, &at);
+		closest(word, infos[i].name, &best);
 	return best;
 }
 
 static const char *closest_command(const char *word)
 {
 	const char *best = NULL;
-	size_t at = 4;
 
-	for (size_t i = 0; i < nr_commands; i++) {
-		closest(word, commands[i].name, &best, &at);
+	/* an alias only if it is nearer: "patchs" is not to be taken for "patch" */
+	for (size_t i = 0; i < nr_commands; i++)
+		closest(word, commands[i].name, &best);
+	for (size_t i = 0; i < nr_commands; i++)
 		for (const char *const *alias = commands[i].aliases; *alias; alias++)
-			closest(word, *alias, &best, &at);
-	}
+			closest(word, *alias, &best);
 	return best;
+}
+
+/* The options that @start may be short for; false if there are none. */
+static bool list_completions(const char *start, char *out, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(infos); i++)
+		if (!strncmp(start, infos[i].name, strlen(start)) && used < size)
+			used += snprintf(out + used, size - used, "%s--%s", used ? ", " : "",
+					 infos[i].name);
+	return used;
 }
 
 static const struct command *find_command(const char *word)
@@ -320,7 +327,7 @@ static const struct option_info *find_option(int value)
 static void bad_option(struct tool *tool, int result, const char *word)
 {
 	const struct option_info *info = optopt ? find_option(optopt) : NULL;
-	char name[64] = "";
+	char name[64] = "", completions[256];
 	const char *near;
 
 	if (result == '?' && optopt == '?') {	/* -?, as the manual has it */
@@ -340,8 +347,12 @@ static void bad_option(struct tool *tool, int result, const char *word)
 		p_usage(tool, "--%s takes no value", info->name);
 		return;
 	}
+	if (list_completions(name, completions, sizeof(completions))) {
+		p_usage(tool, "ambiguous option '--%s': %s", name, completions);
+		return;
+	}
 	near = closest_option(name);
-	p_usage(tool, near ? "unknown or ambiguous option '--%s'; did you mean '--%s'?" :
+	p_usage(tool, near ? "unknown option '--%s'; did you mean '--%s'?" :
 			     "unknown option '--%s'", name, near);
 }
 

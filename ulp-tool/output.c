@@ -360,7 +360,9 @@ void outcome_summary(struct tool *tool)
 		json_put(tool->document, "summary", summary);
 		return;
 	}
-	if (options->quiet)
+	/* nothing was tried: the error has been told */
+	if (options->quiet || (tally->errors && !tally->success && !tally->skipped &&
+			       !tally->failed))
 		return;
 	printf("%s: %zu %s, %zu skipped", tool->name, tally->success,
 	       options->change.dry_run ? "would succeed" : "succeeded", tally->skipped);

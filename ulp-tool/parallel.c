@@ -233,8 +233,8 @@ void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn
 	p_progress_end(tool);
 	if (tool->tally.unreadable)
 		p_err(tool, -ULP_E_PERMISSION,
-		      "%zu processes may not be looked at by this user; run as root",
-		      tool->tally.unreadable);
+		      "%zu process%s may not be looked at by this user; run as root",
+		      tool->tally.unreadable, tool->tally.unreadable == 1 ? "" : "es");
 	free(threads);
 	free(workers);
 	free(pool.done);
