@@ -52,6 +52,15 @@ scaled() {
 	echo $((n > 0 ? n : 1))
 }
 
+# least NUMBER... - the one that was disturbed least
+least() {
+	local n min=$1
+	for n; do
+		((n >= min)) || min=$n
+	done
+	echo "$min"
+}
+
 run_tests() {
 	local number=0 failed=0 skipped=0 status name
 	local -a names=()
@@ -254,7 +263,18 @@ refused() {
 		"summary.$result=1"
 }
 
-# images [PID] - how many mappings of patch images a process has
+# images - how many mappings of patch images the victim has
 images() {
-	grep -c 'memfd:ulp-' "/proc/${1:-${PID[$VICTIM]}}/maps"
+	grep -c 'memfd:ulp-' "/proc/${PID[$VICTIM]}/maps"
+}
+
+# cycles PATCH COUNT [any] - apply and revert often, see stress/cycle.c; what it
+# says goes into the log and into $WORK/out
+cycles() {
+	local file
+	file=$(patch_path "$1")
+	shift
+	"$O/selftests/stress/cycle" "${PID[$VICTIM]}" "$file" "$@" >"$WORK/out" 2>"$WORK/err" ||
+		fail "$(cat "$WORK/err" "$WORK/out")"
+	note "$(cat "$WORK/out")"
 }
