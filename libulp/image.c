@@ -372,7 +372,7 @@ static int image_write(struct ulp_target *target, struct ulp_patch *patch,
 		const struct ulp_patch_segment *s = &patch->segments[i];
 
 		if (s->flags & PF_W)
-			err = write_all(image->fd, bytes + s->vaddr, s->filesz,
+			err = write_all(image->fd, bytes + s->vaddr, s->memsz,
 					record_size + s->vaddr - base);
 	}
 	if (!err)

@@ -118,7 +118,8 @@ static bool place(const struct ulp_target *target, size_t first, const Elf64_Ehd
 			if (ULP_PAGE_DOWN(phdr->p_offset))
 				return false;
 			object->bias = head->start - ULP_PAGE_DOWN(phdr->p_vaddr);
-			object->start = object->end = head->start;
+			object->start = head->start;
+			object->end = head->start;
 			if (header->e_type == ET_EXEC && object->bias)
 				return false;
 			begun = true;

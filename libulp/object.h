@@ -16,6 +16,10 @@
 /* The end of the address space of 64-bit programs, with 5-level tables too. */
 #define ULP_ADDRESS_MAX	(1ULL << 56)
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+#endif
+
 #define ULP_VDSO	"[vdso]"
 
 /* Entries of the dynamic section up to DT_NULL, to be freed; 0 or -errno. */

@@ -71,12 +71,12 @@ static bool is_gone(int code)
 static int fail(struct ulp_target *target, int code, const char *what)
 {
 	if (is_gone(code))
-		return ulp_err(target->ctx, -ULP_E_NO_PROCESS, "process %d does not exist (any more)",
-			       target->pid);
+		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
+			       "process %d does not exist (any more)", target->pid);
 	if (code == -EACCES || code == -EPERM)
 		return ulp_err(target->ctx, -ULP_E_PERMISSION,
-			       "no permission to read %s of process %d%s%s%s: it takes root, or a user who may trace it", what,
-			       target->pid, target->name[0] ? " (" : "", target->name,
+			       "no permission to read %s of process %d%s%s%s: it takes root, or a user who may trace it",
+			       what, target->pid, target->name[0] ? " (" : "", target->name,
 			       target->name[0] ? ")" : "");
 	if (code == -ENOMEM)
 		return ulp_err(target->ctx, code, "out of memory");
