@@ -22,6 +22,7 @@ $(LIBULP_SO): $(TOP)/libulp/libulp.map $(LIBULP_O)
 # always made: the prefix may be another one than last time
 .PHONY: $(O)/libulp/libulp.pc
 $(O)/libulp/libulp.pc: $(TOP)/libulp/libulp.pc.in
+	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 		-e 's|@LIBS@|$(LIBULP_LIBS)|' $< >$@
 

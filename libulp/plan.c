@@ -46,9 +46,23 @@ int ulp_plan_range(struct ulp_plan *plan, uint64_t start, uint64_t end, const ch
 	va_list args;
 	int ret;
 
-	for (size_t i = 0; i < n; i++)
-		if (plan->ranges[i].start == start && plan->ranges[i].end == end)
-			return 0;
+	/*
+	 * The module takes no overlapping ranges.  Functions with two names and
+	 * fragments that two functions share make them: one range for all.
+	 */
+	for (size_t i = 0; i < n; i++) {
+		struct ulp_range *r = &plan->ranges[i];
+
+		if (start >= r->end || r->start >= end)
+			continue;
+		start = start < r->start ? start : r->start;
+		end = end > r->end ? end : r->end;
+		free(plan->range_names[i]);
+		plan->range_names[i] = plan->range_names[n - 1];
+		*r = plan->ranges[n - 1];
+		n = --plan->nr_ranges;
+		i = -1;		/* the union may overlap what was passed */
+	}
 	if (grow((void **)&plan->ranges, n, sizeof(*plan->ranges)) ||
 	    grow((void **)&plan->range_names, n, sizeof(*plan->range_names)))
 		return -ENOMEM;
@@ -174,7 +188,8 @@ static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
 	r->blocker_tid = t->out_tid;
 	r->blocker_ip = t->out_ip;
 	r->blocker_slot = t->out_reason == ULP_REASON_STACK ? t->out_slot : 0;
-	r->blocker_value = t->out_reason == ULP_REASON_STACK ? t->out_value : t->out_ip;
+	r->blocker_value = t->out_reason == ULP_REASON_STACK ||
+		t->out_reason == ULP_REASON_REGISTER ? t->out_value : t->out_ip;
 	thread_name(target->pid, t->out_tid, r->blocker_thread, sizeof(r->blocker_thread));
 	switch (t->out_reason) {
 	case ULP_REASON_IP:
@@ -189,6 +204,12 @@ static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
 			       "%s (pid %d): thread %d (%s) may return into %s: 0x%lx at 0x%lx of its stack; nothing was changed, try again or with more --retries",
 			       target->name, target->pid, t->out_tid, r->blocker_thread, range,
 			       (unsigned long)t->out_value, (unsigned long)t->out_slot);
+	case ULP_REASON_REGISTER:
+		snprintf(r->blocker_function, sizeof(r->blocker_function), "%s", range);
+		return ulp_err(target->ctx, -ULP_E_BUSY,
+			       "%s (pid %d): thread %d (%s) may return into %s: a register holds 0x%lx; nothing was changed, try again or with more --retries",
+			       target->name, target->pid, t->out_tid, r->blocker_thread, range,
+			       (unsigned long)t->out_value);
 	case ULP_REASON_SIGRETURN:
 		return ulp_err(target->ctx, -ULP_E_BUSY,
 			       "%s (pid %d): thread %d (%s) was returning from a signal handler; nothing was changed, try again",
