@@ -18,6 +18,19 @@ void ulp_hex(const uint8_t *bytes, size_t size, char *out)
 	out[2 * size] = '\0';
 }
 
+static uint8_t unhex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return (c | 0x20) - 'a' + 10;
+}
+
+void ulp_unhex(const char *hex, uint8_t *out, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		out[i] = unhex_digit(hex[2 * i]) << 4 | unhex_digit(hex[2 * i + 1]);
+}
+
 int ulp_sha256(const void *data, size_t size, uint8_t out[32])
 {
 	SHA256_CTX sha;
