@@ -11,12 +11,15 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -351,11 +354,12 @@ int by_ptrace_transact(pid_t pid, int mem, struct ulp_transact *transact)
 	return err;
 }
 
-/* ---- a system call of the target ---- */
+/* ---- system calls of the target ---- */
 
 /* A "syscall" instruction of the target: its vDSO has one. */
 static uint64_t find_syscall(pid_t pid, int mem)
 {
+	static uint8_t code[64 * 1024];
 	unsigned long long start, end;
 	char path[64], line[512];
 	uint64_t found = 0;
@@ -364,15 +368,14 @@ static uint64_t find_syscall(pid_t pid, int mem)
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
 	while (maps && !found && fgets(line, sizeof(line), maps)) {
-		static uint8_t code[64 * 1024];
 		uint8_t *at;
 		ssize_t n;
 
 		if (!strstr(line, "[vdso]") || sscanf(line, "%llx-%llx", &start, &end) != 2)
 			continue;
 		n = pread(mem, code, end - start < sizeof(code) ? end - start : sizeof(code),
-			  start);
-		at = n > 0 ? memmem(code, n, "\x0f\x05", 2) : NULL;
+			  (off_t)start);
+		at = n > 0 ? memmem(code, (size_t)n, "\x0f\x05", 2) : NULL;
 		if (at)
 			found = start + (uint64_t)(at - code);
 	}
@@ -381,36 +384,72 @@ static uint64_t find_syscall(pid_t pid, int mem)
 	return found;
 }
 
-long by_ptrace_mmap(pid_t pid, int mem, unsigned long addr, unsigned long length, int protection,
-		    int flags)
+/* The thread is stopped, and is so again afterwards.  Returns what the call does. */
+static long remote_call(pid_t tid, const struct user_regs_struct *base, const uint64_t *arguments)
 {
+	struct user_regs_struct regs = *base;
+	int status;
+
+	regs.rax = arguments[0];
+	regs.rdi = arguments[1];
+	regs.rsi = arguments[2];
+	regs.rdx = arguments[3];
+	regs.r10 = arguments[4];
+	regs.r8 = arguments[5];
+	regs.r9 = arguments[6];
+	regs.orig_rax = -1; /* the interrupted system call is not restarted now */
+	if (ptrace(PTRACE_SETREGS, tid, NULL, &regs) ||
+	    ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) ||
+	    waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status) ||
+	    ptrace(PTRACE_GETREGS, tid, NULL, &regs))
+		return -ESRCH;
+	return (long)regs.rax;
+}
+
+static int remote_map(pid_t pid, int mem, const struct user_regs_struct *base, int fd,
+		      uint64_t offset, uint64_t addr, uint64_t length, int protection)
+{
+	int flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE | (fd < 0 ? MAP_ANONYMOUS : 0);
+	uint64_t below = (base->rsp - 1024) & ~15ULL; /* not in use: below the red zone */
+	long its_fd = -1, result;
+	char path[64];
+
+	if (fd >= 0) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+		if (pwrite(mem, path, sizeof(path), (off_t)below) != sizeof(path))
+			return -EFAULT;
+		its_fd = remote_call(pid, base, (uint64_t[]){ SYS_open, below, O_RDONLY, 0, 0, 0,
+							      0 });
+		if (its_fd < 0)
+			return (int)its_fd;
+	}
+	result = remote_call(pid, base, (uint64_t[]){ SYS_mmap, addr, length, protection, flags,
+						      its_fd, offset });
+	if (its_fd >= 0)
+		remote_call(pid, base, (uint64_t[]){ SYS_close, its_fd, 0, 0, 0, 0, 0 });
+	return result < 0 && result > -4096 ? (int)result : 0;
+}
+
+int by_ptrace_map(pid_t pid, int mem, int fd, uint64_t offset, uint64_t addr, uint64_t length,
+		  int protection)
+{
+	uint64_t instruction = find_syscall(pid, mem);
 	struct user_regs_struct saved, regs;
 	struct thread thread = { .tid = pid };
-	uint64_t instruction = find_syscall(pid, mem);
-	long result = -EIO;
-	int status;
+	int result = -ESRCH;
 
 	if (!instruction || ptrace(PTRACE_SEIZE, pid, NULL, NULL))
 		return -EIO;
 	ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
 	wait_stop(&thread);
-	if (!thread.stopped || ptrace(PTRACE_GETREGS, pid, NULL, &saved))
+	if (!thread.stopped)
 		return -ESRCH;
-	regs = saved;
-	regs.rip = instruction;
-	regs.rax = 9; /* mmap */
-	regs.rdi = addr;
-	regs.rsi = length;
-	regs.rdx = protection;
-	regs.r10 = flags;
-	regs.r8 = -1;
-	regs.r9 = 0;
-	regs.orig_rax = -1; /* the interrupted system call is not restarted now */
-	if (!ptrace(PTRACE_SETREGS, pid, NULL, &regs) &&
-	    !ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) && waitpid(pid, &status, __WALL) == pid &&
-	    WIFSTOPPED(status) && !ptrace(PTRACE_GETREGS, pid, NULL, &regs))
-		result = regs.rax;
-	ptrace(PTRACE_SETREGS, pid, NULL, &saved);
+	if (!ptrace(PTRACE_GETREGS, pid, NULL, &saved)) {
+		regs = saved;
+		regs.rip = instruction;
+		result = remote_map(pid, mem, &regs, fd, offset, addr, length, protection);
+		ptrace(PTRACE_SETREGS, pid, NULL, &saved);
+	}
 	ptrace(PTRACE_DETACH, pid, NULL, (void *)(uintptr_t)thread.signal);
 	return result;
 }

@@ -6,6 +6,7 @@
 #ifndef BY_PTRACE_H
 #define BY_PTRACE_H
 
+#include <stdint.h>
 #include <sys/types.h>
 #include "ulp.h"
 
@@ -16,8 +17,12 @@
  */
 int by_ptrace_transact(pid_t pid, int mem, struct ulp_transact *transact);
 
-/* Have the process call mmap(); returns what that returns. */
-long by_ptrace_mmap(pid_t pid, int mem, unsigned long addr, unsigned long length, int protection,
-		    int flags);
+/*
+ * Have the process map @fd, a file of the caller, or zeroed memory if it is -1:
+ * its main thread is stopped and made to call open(), mmap() and close().
+ * Returns 0 or -errno.
+ */
+int by_ptrace_map(pid_t pid, int mem, int fd, uint64_t offset, uint64_t addr, uint64_t length,
+		  int protection);
 
 #endif /* BY_PTRACE_H */

@@ -46,26 +46,13 @@ static pid_t pid_of(int session)
 	return atoi(target + 6);
 }
 
-/* Anonymous memory, and the bytes of the file into it. */
 int ulp_sys_map(int session, uint32_t flags, int fd, uint64_t offset, uint64_t addr,
 		uint64_t length)
 {
 	int protection = PROT_READ | (flags & ULP_MAP_EXEC ? PROT_EXEC : 0) |
 			 (flags & ULP_MAP_WRITE ? PROT_WRITE : 0);
-	void *bytes;
-	long result = by_ptrace_mmap(pid_of(session), session, addr, length, protection,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
 
-	if (result < 0)
-		return (int)result;
-	if (fd < 0)
-		return 0;
-	bytes = mmap(NULL, length, PROT_READ, MAP_PRIVATE, fd, (off_t)offset);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	result = pwrite(session, bytes, length, (off_t)addr);
-	munmap(bytes, length);
-	return result == (long)length ? 0 : -EIO;
+	return by_ptrace_map(pid_of(session), session, fd, offset, addr, length, protection);
 }
 
 /* Nothing that is measured needs it. */
