@@ -154,7 +154,7 @@ modules_install: kmod-release
 
 .PHONY: clean help
 clean:
-	find $(O) -mindepth 1 -maxdepth 1 ! -name vm ! -name ksrc -exec rm -rf {} +
+	find $(O) -mindepth 1 -maxdepth 1 ! -name vm -exec rm -rf {} +
 
 help:
 	@printf '%s\n' \
