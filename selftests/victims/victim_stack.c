@@ -6,9 +6,9 @@
  *	leave		lets it out: what the function returned
  *	shared		a process that shares the memory goes in (CLONE_VM)
  *	unshare		lets it out
+ * and those of hammer.h.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,8 +16,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <ucontext.h>
-#include "libvictim.h"
-#include "victim.h"
+#include "hammer.h"
 
 static pthread_t thread;
 static volatile pid_t inside;
@@ -250,6 +249,7 @@ static void answer(const char *arg)
 int main(void)
 {
 	static const struct victim_command commands[] = {
+		HAMMER_COMMANDS,
 		{ "enter", enter },
 		{ "leave", leave },
 		{ "shared", shared },
