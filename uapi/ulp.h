@@ -206,10 +206,10 @@ enum ulp_backend {
  * @start: first byte
  * @end: first byte behind it
  *
- * A thread is a candidate when its instruction pointer is in [start, end) or a
- * word of its stack, from the stack pointer to the end of the mapping, is in
- * (start, end]: a return address can equal the end (behind a call that does
- * not return) and never the start.
+ * A thread is a candidate when its instruction pointer is in [start, end), or a
+ * word of its stack, from the stack pointer to the end of the mapping, or a
+ * general register is in (start, end]: a return address can equal the end
+ * (behind a call that does not return) and never the start.
  */
 struct ulp_range {
 	__aligned_u64 start;
@@ -242,7 +242,7 @@ struct ulp_write {
  * @__reserved: must be 0
  * @ip: user instruction pointer the proof was made for
  * @sp: user stack pointer the proof was made for
- * @slot: address of the word
+ * @slot: address of the word; for %ULP_REASON_REGISTER the offset, as reported
  * @value: the word
  *
  * A candidate is passed over only if all five agree.
@@ -270,6 +270,11 @@ struct ulp_stale {
  * @ULP_REASON_PAGE: the page of a write was replaced under us: out_write
  * @ULP_REASON_NEW_THREADS: threads were born faster than they could be gated
  * @ULP_REASON_FAULT: a stack page stayed absent: out_tid, out_slot
+ * @ULP_REASON_REGISTER: a general register points into a range, by the rule of
+ *	stack words (vfork and longjmp keep return addresses there): out_value,
+ *	out_slot is its offset in struct ulp_regs
+ * @ULP_REASON_LOCK: the target's memory map stayed locked (by one of its threads
+ *	in mmap or munmap)
  */
 enum ulp_reason {
 	ULP_REASON_NONE			= 0,
@@ -282,6 +287,8 @@ enum ulp_reason {
 	ULP_REASON_PAGE			= 7,
 	ULP_REASON_NEW_THREADS		= 8,
 	ULP_REASON_FAULT		= 9,
+	ULP_REASON_REGISTER		= 10,
+	ULP_REASON_LOCK			= 11,
 };
 
 /**

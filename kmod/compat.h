@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Everything that differs between kernel versions, and the symbols that are
+ * not exported everywhere.  No other file has a version check.
+ */
+#ifndef ULP_COMPAT_H
+#define ULP_COMPAT_H
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/security.h>
+#include <linux/task_work.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "ulp needs Linux 6.1 or newer"
+#endif
+#if !defined(CONFIG_X86_64) || !defined(CONFIG_SMP) || !defined(CONFIG_TRACEPOINTS)
+#error "ulp needs an x86_64 SMP kernel with tracepoints"
+#endif
+
+/* Workers of io_uring (PF_IO_WORKER) and vhost (6.4): they never run user code. */
+#ifdef PF_USER_WORKER
+#define ULP_PF_NO_USER_CODE	(PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)
+#else
+#define ULP_PF_NO_USER_CODE	(PF_KTHREAD | PF_IO_WORKER)
+#endif
+
+/*
+ * "Use of ... to write user RAM": the one reason of the lockdown LSM that says
+ * what this module does.
+ */
+#define ULP_LOCKDOWN_REASON	LOCKDOWN_BPF_WRITE_USER
+
+/* mmap_min_addr is not exported: its value at the kernel's build, at least 64K. */
+#if defined(CONFIG_LSM_MMAP_MIN_ADDR) && CONFIG_LSM_MMAP_MIN_ADDR > 65536
+#define ULP_MMAP_MIN_ADDR	((unsigned long)CONFIG_LSM_MMAP_MIN_ADDR)
+#elif CONFIG_DEFAULT_MMAP_MIN_ADDR > 65536
+#define ULP_MMAP_MIN_ADDR	((unsigned long)CONFIG_DEFAULT_MMAP_MIN_ADDR)
+#else
+#define ULP_MMAP_MIN_ADDR	65536UL
+#endif
+
+/* What ulp_compat_init() found. */
+struct ulp_compat {
+	bool task_work_add;
+	bool task_work_cancel;
+};
+
+extern struct ulp_compat ulp_compat;
+
+int ulp_compat_init(void);
+
+int ulp_task_work_add(struct task_struct *task, struct callback_head *work);
+bool ulp_task_work_cancel(struct task_struct *task, struct callback_head *work);
+
+int ulp_fork_probe_get(void *probe);
+void ulp_fork_probe_put(void *probe);
+
+long ulp_pin_user_page(struct mm_struct *mm, unsigned long addr, unsigned int flags,
+		       struct page **page, int *locked);
+
+/* Depth limit of uretprobes (MAX_URETPROBE_DEPTH of kernel/events/uprobes.c). */
+#define ULP_HIDDEN_RETURNS_MAX	64
+
+int ulp_hidden_returns(struct task_struct *task, unsigned long *words);
+
+#endif /* ULP_COMPAT_H */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory for the payload in the target.
+ */
+#ifndef ULP_MAP_H
+#define ULP_MAP_H
+
+#include "session.h"
+
+int ulp_map(struct ulp_session *session, const struct ulp_map *args);
+int ulp_unmap(struct ulp_session *session, struct ulp_unmap *args);
+void ulp_map_commit(struct ulp_session *session);
+void ulp_map_take_back(struct ulp_session *session);
+
+#endif /* ULP_MAP_H */

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The check of one thread: its registers and every word of its stack.
+ *
+ * No unwinding: a thread that has no word pointing into a range, from its
+ * stack pointer to the end of the stack, cannot return into one.  What cannot
+ * be read is never taken for free.
+ */
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/userfaultfd_k.h>
+#include "stack.h"
+#include "walk.h"
+#include "x86_64.h"
+
+/* A thread in more signal frames on stacks of their own cannot be proven. */
+#define ULP_STACKS_MAX		8
+
+/* Words before the present one, for recognising signal frames. */
+#define ULP_TAIL		3
+
+/* Memory that may have no place in the direct mapping is read by this much. */
+#define ULP_BOUNCE_BYTES	256
+
+/* How many pages are read between two looks at the clock. */
+#define ULP_SCAN_BATCH		16
+
+/* How often registers that are being written are read again. */
+#define ULP_REGS_TRIES		3
+
+/**
+ * struct ulp_check - the check of one thread
+ * @plan: ranges and stale words
+ * @mm: of the thread
+ * @task: the thread
+ * @deadline: when to give up (ktime_get_ns()), 0 never
+ * @verdict: result
+ * @regs: user registers
+ * @width: size of a stack word
+ * @low: lowest word that may be a candidate
+ * @span: how many words from @low on may be candidates
+ * @pages: read so far
+ * @nr_stacks: of @stacks
+ * @stacks: where the scan of each stack begins
+ * @ends: where the mapping of each ends; 0 not yet scanned
+ * @tail: the last words read
+ */
+struct ulp_check {
+	const struct ulp_plan *plan;
+	struct mm_struct *mm;
+	struct task_struct *task;
+	u64 deadline;
+	struct ulp_verdict *verdict;
+	struct pt_regs regs;
+	unsigned int width;
+	u64 low;
+	u64 span;
+	unsigned int pages;
+	unsigned int nr_stacks;
+	unsigned long stacks[ULP_STACKS_MAX];
+	unsigned long ends[ULP_STACKS_MAX];
+	u64 tail[ULP_TAIL];
+};
+
+/* The last range that starts at or below @addr, or NULL. */
+static const struct ulp_plan_range *ulp_range_below(const struct ulp_plan *plan, u64 addr)
+{
+	u32 low = 0, high = plan->nr_ranges;
+
+	while (low < high) {
+		u32 middle = low + (high - low) / 2;
+
+		if (plan->ranges[middle].start <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? &plan->ranges[low - 1] : NULL;
+}
+
+static bool ulp_stop(struct ulp_check *check, u32 reason, unsigned long slot, u64 value)
+{
+	struct ulp_verdict *verdict = check->verdict;
+
+	verdict->reason = reason;
+	verdict->slot = slot;
+	verdict->value = value;
+	verdict->ip = check->regs.ip;
+	verdict->sp = check->regs.sp;
+	verdict->tid = __task_pid_nr_ns(check->task, PIDTYPE_PID, check->plan->pid_ns);
+	return true;
+}
+
+/* Whether the caller has proven that this very word is no return address. */
+static bool ulp_word_is_stale(struct ulp_check *check, unsigned long slot, u64 value)
+{
+	const struct ulp_plan *plan = check->plan;
+	u32 low = 0, high = plan->nr_stale, tid;
+
+	while (low < high) {
+		u32 middle = low + (high - low) / 2;
+
+		if (plan->stale[middle].slot < slot)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == plan->nr_stale || plan->stale[low].slot != slot)
+		return false;
+	tid = __task_pid_nr_ns(check->task, PIDTYPE_PID, plan->pid_ns);
+	for (; low < plan->nr_stale && plan->stale[low].slot == slot; low++) {
+		const struct ulp_stale *stale = &plan->stale[low];
+
+		if (stale->value == value && stale->ip == check->regs.ip &&
+		    stale->sp == check->regs.sp && stale->tid == tid)
+			return true;
+	}
+	return false;
+}
+
+/* Whether @value may be a return address into a range; slow path of the scan. */
+static bool ulp_check_word(struct ulp_check *check, u32 reason, unsigned long slot, u64 value)
+{
+	const struct ulp_plan_range *range;
+
+	if (value - check->low >= check->span)
+		return false;
+	range = ulp_range_below(check->plan, value - 1);
+	if (!range || value > range->end || ulp_word_is_stale(check, slot, value))
+		return false;
+	check->verdict->range = range->index;
+	return ulp_stop(check, reason, slot, value);
+}
+
+static bool ulp_check_ip(struct ulp_check *check)
+{
+	const struct ulp_plan_range *range = ulp_range_below(check->plan, check->regs.ip);
+
+	if (!range || check->regs.ip >= range->end)
+		return false;
+	check->verdict->range = range->index;
+	return ulp_stop(check, ULP_REASON_IP, 0, check->regs.ip);
+}
+
+/*
+ * Registers carry return addresses where code has taken them off the stack:
+ * in vfork() until the child is gone, in longjmp() before its jump.
+ */
+static bool ulp_check_registers(struct ulp_check *check)
+{
+	unsigned int i;
+	u64 value;
+
+	for (i = 0; i < ULP_ARCH_REGISTERS; i++) {
+		value = ulp_arch_register(&check->regs, i);
+		if (unlikely(value - check->low < check->span) &&
+		    ulp_check_word(check, ULP_REASON_REGISTER, i * sizeof(u64), value))
+			return true;
+	}
+	return false;
+}
+
+static bool ulp_check_hidden_returns(struct ulp_check *check)
+{
+	unsigned long words[ULP_HIDDEN_RETURNS_MAX];
+	int i, nr = ulp_hidden_returns(check->task, words);
+
+	if (nr < 0)
+		return ulp_stop(check, ULP_REASON_NO_STACK, 0, 0);
+	for (i = 0; i < nr; i++)
+		if (ulp_check_word(check, ULP_REASON_STACK, 0, words[i]))
+			return true;
+	return false;
+}
+
+/* A signal frame: what it interrupted may have another stack. */
+static bool ulp_check_frame(struct ulp_check *check, u64 word, u64 third_before, u64 before)
+{
+	u64 sp = ulp_arch_frame_sp(third_before, before, check->width);
+	unsigned int i;
+
+	if (!ulp_arch_is_frame(word, third_before, check->width))
+		return false;
+	sp = round_down(sp, check->width);
+	for (i = 0; i < check->nr_stacks; i++)
+		if (sp == check->stacks[i] || (sp > check->stacks[i] && sp < check->ends[i]))
+			return false;
+	if (check->nr_stacks == ULP_STACKS_MAX)
+		return ulp_stop(check, ULP_REASON_NO_STACK, 0, 0);
+	check->stacks[check->nr_stacks++] = sp;
+	return false;
+}
+
+/* The inner loop of everything. */
+static __always_inline bool ulp_scan_words(struct ulp_check *check, const void *memory,
+					   unsigned long addr, unsigned long bytes,
+					   const unsigned int width)
+{
+	const u64 low = check->low, span = check->span;
+	unsigned long i, nr = bytes / width;
+
+#define ULP_WORD(i) (width == sizeof(u64) ? READ_ONCE(((const u64 *)memory)[i]) : \
+					    READ_ONCE(((const u32 *)memory)[i]))
+#define ULP_WORD_BEFORE(n) (i >= (n) ? ULP_WORD(i - (n)) : check->tail[ULP_TAIL + i - (n)])
+
+	for (i = 0; i < nr; i++) {
+		u64 word = ULP_WORD(i);
+
+		if (unlikely(word - low < span) &&
+		    ulp_check_word(check, ULP_REASON_STACK, addr + i * width, word))
+			return true;
+		if (unlikely(ulp_arch_may_be_frame(word, width)) &&
+		    ulp_check_frame(check, word, ULP_WORD_BEFORE(3), ULP_WORD_BEFORE(1)))
+			return true;
+	}
+	for (i = nr; i < nr + ULP_TAIL; i++)
+		check->tail[i - nr] = ULP_WORD_BEFORE(ULP_TAIL);
+	return false;
+
+#undef ULP_WORD_BEFORE
+#undef ULP_WORD
+}
+
+static bool ulp_scan_memory(struct ulp_check *check, const void *memory,
+			    unsigned long addr, unsigned long bytes)
+{
+	if (check->width == sizeof(u64))
+		return ulp_scan_words(check, memory, addr, bytes, sizeof(u64));
+	return ulp_scan_words(check, memory, addr, bytes, sizeof(u32));
+}
+
+/* Pages of files may be outside of the direct mapping (memfd_secret). */
+static bool ulp_scan_bounced(struct ulp_check *check, const void *memory,
+			     unsigned long addr, unsigned long bytes)
+{
+	u64 bounce[ULP_BOUNCE_BYTES / sizeof(u64)];
+	unsigned long done, part;
+
+	for (done = 0; done < bytes; done += part) {
+		part = min_t(unsigned long, bytes - done, sizeof(bounce));
+		if (copy_from_kernel_nofault(bounce, memory + done, part))
+			return ulp_stop(check, ULP_REASON_NO_STACK, 0, 0);
+		if (ulp_scan_memory(check, bounce, addr + done, part))
+			return true;
+	}
+	return false;
+}
+
+static bool ulp_check_clock(struct ulp_check *check)
+{
+	if (!check->deadline || ++check->pages % ULP_SCAN_BATCH ||
+	    ktime_get_ns() <= check->deadline)
+		return false;
+	return ulp_stop(check, ULP_REASON_FREEZE_LIMIT, 0, 0);
+}
+
+/* [@addr, @end) lies within @vma. */
+static bool ulp_scan_vma(struct ulp_check *check, struct vm_area_struct *vma,
+			 unsigned long addr, unsigned long end)
+{
+	bool anon = vma_is_anonymous(vma);
+	struct ulp_spot spot;
+	bool stop;
+
+	if ((vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP)) ||
+	    !(vma->vm_flags & (VM_READ | VM_WRITE)))
+		return ulp_stop(check, ULP_REASON_NO_STACK, 0, 0);
+
+	while (addr < end) {
+		unsigned long bytes;
+
+		if (ulp_check_clock(check))
+			return true;
+		switch (ulp_walk(check->mm, addr, &spot)) {
+		case ULP_WALK_NONE:
+			/* Never touched, unless somebody else provides its pages. */
+			if (!anon || userfaultfd_missing(vma))
+				return ulp_stop(check, ULP_REASON_FAULT, addr, 0);
+			memset(check->tail, 0, sizeof(check->tail));
+			addr = spot.end;
+			continue;
+		case ULP_WALK_AWAY:
+			return ulp_stop(check, ULP_REASON_FAULT, addr, 0);
+		case ULP_WALK_BAD:
+			return ulp_stop(check, ULP_REASON_NO_STACK, addr, 0);
+		case ULP_WALK_HERE:
+			break;
+		}
+		bytes = min(spot.end, end) - addr;
+		if (anon)
+			stop = ulp_scan_memory(check, spot.memory, addr, bytes);
+		else
+			stop = ulp_scan_bounced(check, spot.memory, addr, bytes);
+		if (!ulp_walk_same(&spot))
+			return ulp_stop(check, ULP_REASON_FAULT, addr, 0);
+		if (stop)
+			return true;
+		addr += bytes;
+	}
+	return false;
+}
+
+/*
+ * Where the stack of @sp is: its mapping in *@vma and the first address to read
+ * in *@from.  A stack that grows may not have reached its sp yet; an empty one
+ * has it right behind its end.
+ */
+static bool ulp_find_stack(struct ulp_check *check, unsigned long sp,
+			   struct vm_area_struct **vma, unsigned long *from)
+{
+	unsigned long limit = READ_ONCE(check->task->signal->rlim[RLIMIT_STACK].rlim_cur);
+	struct vm_area_struct *found = find_vma(check->mm, sp);
+
+	*from = sp;
+	if (found && found->vm_start <= sp)
+		goto found;
+	if (found && (found->vm_flags & VM_GROWSDOWN) && found->vm_end - sp <= limit) {
+		*from = found->vm_start;
+		goto found;
+	}
+	found = find_vma(check->mm, sp - 1);
+	if (!found || found->vm_start >= sp)
+		return false;
+found:
+	*vma = found;
+	return true;
+}
+
+/*
+ * A mapping that mlock, madvise or mprotect split goes on in the next one.
+ * That it is still the stack shows in what lies at its top: the arguments of
+ * the process, or the thread's own data.
+ */
+static bool ulp_stack_goes_on(struct ulp_check *check, struct vm_area_struct *vma)
+{
+	unsigned long hints[] = { check->mm->start_stack, ulp_arch_fs_base(check->task) };
+	struct vm_area_struct *next;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(hints); i++) {
+		next = vma;
+		while (next && hints[i] >= next->vm_end) {
+			unsigned long end = next->vm_end;
+
+			next = find_vma(check->mm, end);
+			if (next && (next->vm_start != end || !vma_is_anonymous(next) ||
+				     !(next->vm_flags & VM_WRITE)))
+				next = NULL;
+		}
+		if (next && next != vma)
+			return true;
+	}
+	return false;
+}
+
+static bool ulp_check_stack(struct ulp_check *check, unsigned int index)
+{
+	unsigned long sp = check->stacks[index], from;
+	struct vm_area_struct *vma;
+
+	if (!ulp_find_stack(check, sp, &vma, &from)) {
+		/* A dead signal frame may name anything; the live sp may not. */
+		check->ends[index] = sp;
+		return !index && ulp_stop(check, ULP_REASON_NO_STACK, 0, 0);
+	}
+	memset(check->tail, 0, sizeof(check->tail));
+	for (;;) {
+		check->ends[index] = vma->vm_end;
+		if (ulp_scan_vma(check, vma, from, vma->vm_end))
+			return true;
+		if (!ulp_stack_goes_on(check, vma))
+			return false;
+		from = vma->vm_end;
+		vma = find_vma(check->mm, from);
+	}
+}
+
+/* Registers that were all there at one moment. */
+static bool ulp_read_regs(struct ulp_check *check)
+{
+	struct pt_regs again;
+	unsigned int i;
+
+	if (!ulp_arch_copy_regs(check->task, &check->regs))
+		return false;
+	for (i = 0; i < ULP_REGS_TRIES; i++) {
+		if (!ulp_arch_copy_regs(check->task, &again))
+			return false;
+		if (!memcmp(&again, &check->regs, sizeof(again)))
+			break;
+		check->regs = again;
+	}
+	return true;
+}
+
+/**
+ * ulp_stack_check() - is @task inside a range, or may it return into one?
+ * @plan: ranges and stale words
+ * @mm: its address space, with the mmap lock held for reading
+ * @task: must not run user code, or the answer is only a guess
+ * @deadline: when to give up (ktime_get_ns()), 0 never
+ * @verdict: tells where, if it is
+ *
+ * Never faults, never sleeps.  Return: enum ulp_reason; %ULP_REASON_FAULT
+ * asks for ulp_stack_fault_in() of verdict->slot.
+ */
+u32 ulp_stack_check(const struct ulp_plan *plan, struct mm_struct *mm,
+		    struct task_struct *task, u64 deadline, struct ulp_verdict *verdict)
+{
+	struct ulp_check check = {
+		.plan = plan, .mm = mm, .task = task, .deadline = deadline, .verdict = verdict,
+	};
+	bool stop = false;
+	unsigned int i;
+	u64 high;
+
+	verdict->reason = ULP_REASON_NONE;
+	if (!plan->nr_ranges || !ulp_read_regs(&check))
+		return ULP_REASON_NONE;
+	high = plan->ranges[plan->nr_ranges - 1].end;
+	check.low = plan->ranges[0].start + 1;
+	check.span = high - plan->ranges[0].start;
+	check.width = ulp_arch_is_32bit(&check.regs) ? sizeof(u32) : sizeof(u64);
+	check.stacks[check.nr_stacks++] = check.regs.sp;
+
+	/* 32-bit code keeps the 64-bit frames of its process where we cannot know. */
+	if ((check.width == sizeof(u32) && high > U32_MAX) ||
+	    !IS_ALIGNED(check.regs.sp, check.width))
+		stop = ulp_stop(&check, ULP_REASON_NO_STACK, 0, 0);
+	else if (ulp_arch_in_sigreturn(&check.regs) || ulp_arch_in_delivery(&check.regs))
+		stop = ulp_stop(&check, ULP_REASON_SIGRETURN, 0, 0);
+
+	stop = stop || ulp_check_ip(&check) || ulp_check_registers(&check) ||
+	       ulp_check_hidden_returns(&check);
+	rcu_read_lock();
+	for (i = 0; !stop && i < check.nr_stacks; i++)
+		stop = ulp_check_stack(&check, i);
+	rcu_read_unlock();
+	/* It died under the check: its stack may be somebody else's by now. */
+	if (stop && !ulp_task_lives_in(task, mm))
+		verdict->reason = ULP_REASON_NONE;
+	if (stop)
+		ulp_arch_export_regs(task, &check.regs, &verdict->regs);
+	return verdict->reason;
+}
+
+/* Copies what is there from @sp upwards, in the window; returns the bytes. */
+u32 ulp_stack_copy(struct mm_struct *mm, unsigned long sp, void *to, u32 size)
+{
+	struct ulp_spot spot;
+	u32 done = 0, part;
+
+	rcu_read_lock();
+	while (done < size && sp + done < TASK_SIZE_MAX) {
+		if (ulp_walk(mm, sp + done, &spot) != ULP_WALK_HERE)
+			break;
+		part = min_t(unsigned long, spot.end - (sp + done), size - done);
+		if (copy_from_kernel_nofault(to + done, spot.memory, part) ||
+		    !ulp_walk_same(&spot))
+			break;
+		done += part;
+	}
+	rcu_read_unlock();
+	return done;
+}
+
+/* Makes the page of @addr present; sleeps, outside the window only. */
+int ulp_stack_fault_in(struct mm_struct *mm, unsigned long addr)
+{
+	struct page *page;
+	int locked = 1;
+	long ret;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	ret = ulp_pin_user_page(mm, addr, 0, &page, &locked);
+	if (locked)
+		mmap_read_unlock(mm);
+	if (ret == 1)
+		unpin_user_page(page);
+	return ret < 0 ? ret : 0;
+}

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The transaction; the file to read first.
+ *
+ *   pin      the pages of the writes, made the target's own	(everything runs)
+ *   enrol    the tasks of the target, newborn ones included
+ *   pre-scan their stacks, so that in the window only those that ran since
+ *            need another look, and no page is absent
+ *   freeze   nothing of the target gets to user mode		(the window)
+ *   check    every thread that ran since
+ *   write    all or nothing
+ *   thaw
+ *
+ * In the window nothing faults, sleeps, takes a lock that a thread of the
+ * target may hold, or looks at other processes.  What is missing there ends it,
+ * is fetched while everything runs, and is tried again.
+ */
+#include <linux/hrtimer.h>
+#include <linux/ktime.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include "freeze.h"
+#include "session.h"
+#include "stack.h"
+#include "stopm.h"
+#include "target.h"
+#include "trace.h"
+#include "transact.h"
+#include "write.h"
+
+/* Room for newborn threads, beyond twice the threads there are. */
+#define ULP_ROOM_SPARE		64
+#define ULP_ROOM_DOUBLINGS	8
+
+/* How often one attempt is begun anew for what was missing in its window. */
+#define ULP_RESTARTS_MAX	16
+
+/* How many absent pages of one thread are fetched before each window. */
+#define ULP_FETCHES_MAX		4096
+
+/**
+ * struct ulp_window - one attempt
+ * @plan: what to do
+ * @mm: the target's address space
+ * @target: its tasks
+ * @outcome: result
+ * @began: when the window began
+ * @deadline: when it must end
+ */
+struct ulp_window {
+	const struct ulp_plan *plan;
+	struct mm_struct *mm;
+	struct ulp_target *target;
+	struct ulp_outcome *outcome;
+	u64 began;
+	u64 deadline;
+};
+
+static bool ulp_reason_has_thread(u32 reason)
+{
+	switch (reason) {
+	case ULP_REASON_IP:
+	case ULP_REASON_STACK:
+	case ULP_REASON_REGISTER:
+	case ULP_REASON_SIGRETURN:
+	case ULP_REASON_NO_STACK:
+	case ULP_REASON_FAULT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Something was missing: it can be fetched, and the attempt be begun anew. */
+static bool ulp_reason_is_transient(u32 reason)
+{
+	switch (reason) {
+	case ULP_REASON_FAULT:
+	case ULP_REASON_PAGE:
+	case ULP_REASON_NEW_THREADS:
+	case ULP_REASON_LOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int ulp_reason_errno(u32 reason)
+{
+	switch (reason) {
+	case ULP_REASON_NONE:
+		return 0;
+	case ULP_REASON_FREEZE_LIMIT:
+		return -ETIME;
+	case ULP_REASON_BYTES:
+		return -ESTALE;
+	case ULP_REASON_FAULT:
+	case ULP_REASON_PAGE:
+	case ULP_REASON_NEW_THREADS:
+	case ULP_REASON_LOCK:
+		return -EAGAIN;
+	default:
+		return -EADDRINUSE;
+	}
+}
+
+/* All threads but those that have not left the kernel since the pre-scan. */
+static u32 ulp_window_check(struct ulp_window *window)
+{
+	struct ulp_target *target = window->target;
+	struct ulp_outcome *outcome = window->outcome;
+	struct ulp_verdict *verdict = &outcome->verdict;
+	struct ulp_thread *thread;
+	bool off_cpu;
+	u32 i;
+
+	for (i = 0; i < ulp_target_size(target); i++) {
+		thread = &target->threads[i];
+		if (!ulp_task_lives_in(thread->task, window->mm))
+			continue;
+		outcome->threads++;
+		off_cpu = ulp_task_off_cpu(thread->task);
+		if (READ_ONCE(thread->parked))
+			outcome->parked++;
+		else if (ulp_task_asleep(thread->task))
+			outcome->asleep++;
+		if (off_cpu && thread->clean &&
+		    ulp_task_switches(thread->task) == thread->switches)
+			continue;
+		outcome->rescanned++;
+		verdict->thread = i;
+		if (ulp_stack_check(window->plan, window->mm, thread->task,
+				    window->deadline, verdict))
+			return verdict->reason;
+		if (ulp_fault(window->plan->faults, ULP_FAULT_CHECK))
+			return verdict->reason = ULP_REASON_IP;
+		if (ulp_fault(window->plan->faults, ULP_FAULT_STACK))
+			return verdict->reason = ULP_REASON_FAULT;
+	}
+	if (READ_ONCE(target->overflow))
+		return verdict->reason = ULP_REASON_NEW_THREADS;
+	if (ktime_get_ns() > window->deadline)
+		return verdict->reason = ULP_REASON_FREEZE_LIMIT;
+	return verdict->reason = ULP_REASON_NONE;
+}
+
+/* What is done while the target is held; whether it was written to. */
+static bool ulp_window_body(struct ulp_window *window)
+{
+	const struct ulp_plan *plan = window->plan;
+	struct ulp_outcome *outcome = window->outcome;
+	u32 reason = ulp_window_check(window);
+
+	trace_check(window->mm, outcome->threads, outcome->rescanned, reason);
+	if (reason || !plan->nr_writes)
+		return false;
+	reason = ulp_write_verify(plan, window->mm, plan->faults, &outcome->verdict);
+	if (reason || (plan->flags & ULP_TRANSACT_DRY_RUN))
+		return false;
+	ulp_write_all(plan);
+	trace_write(window->mm, plan->nr_writes, plan->nr_pages);
+	return true;
+}
+
+static void ulp_window_copy_stack(struct ulp_window *window)
+{
+	const struct ulp_plan *plan = window->plan;
+	struct ulp_outcome *outcome = window->outcome;
+
+	if (plan->stack && ulp_reason_has_thread(outcome->verdict.reason))
+		outcome->stack_size = ulp_stack_copy(window->mm, outcome->verdict.sp,
+						     plan->stack, plan->stack_size);
+}
+
+static void ulp_window_begin(struct ulp_window *window)
+{
+	window->began = ktime_get_ns();
+	if (check_add_overflow(window->began, window->plan->max_freeze_ns, &window->deadline))
+		window->deadline = U64_MAX;
+}
+
+static void ulp_window_end(struct ulp_window *window)
+{
+	struct ulp_outcome *outcome = window->outcome;
+
+	outcome->freeze_ns = ktime_get_ns() - window->began;
+	outcome->max_freeze_ns = max(outcome->max_freeze_ns, outcome->freeze_ns);
+}
+
+static void ulp_window_gate(void *data)
+{
+	struct ulp_window *window = data;
+	struct ulp_target *target = window->target;
+	struct ulp_verdict *verdict = &window->outcome->verdict;
+	struct ulp_thread *blocker = NULL;
+
+	/* Before the freeze: a thread that holds it for writing can let it go. */
+	if (!mmap_read_trylock(window->mm)) {
+		verdict->reason = ULP_REASON_LOCK;
+		return;
+	}
+	ulp_window_begin(window);
+	trace_freeze(window->mm, ulp_target_size(target));
+	if (ulp_freeze(target, window->deadline))
+		verdict->reason = ULP_REASON_FREEZE_LIMIT;
+	else if (ulp_window_body(window))
+		ulp_sync_cores(window->mm);
+
+	/* Only the blocker waits for its stack to be copied. */
+	if (ulp_reason_has_thread(verdict->reason))
+		blocker = &target->threads[verdict->thread];
+	ulp_thaw(target, blocker);
+	ulp_window_end(window);
+	trace_thaw(window->mm, window->outcome->freeze_ns, verdict->reason);
+	if (blocker) {
+		ulp_window_copy_stack(window);
+		ulp_thaw_held(target);
+	}
+	mmap_read_unlock(window->mm);
+	ulp_target_unwatch(target);
+	ulp_freeze_clear(target);
+}
+
+static void ulp_window_stopped(void *data)
+{
+	struct ulp_window *window = data;
+
+	if (!mmap_read_trylock(window->mm)) {
+		window->outcome->verdict.reason = ULP_REASON_LOCK;
+		return;
+	}
+	ulp_window_body(window);
+	ulp_window_copy_stack(window);
+	mmap_read_unlock(window->mm);
+}
+
+static void ulp_window_stop_machine(void *data)
+{
+	struct ulp_window *window = data;
+
+	ulp_window_begin(window);
+	trace_freeze(window->mm, ulp_target_size(window->target));
+	ulp_stopm(ulp_window_stopped, window);
+	ulp_window_end(window);
+	trace_thaw(window->mm, window->outcome->freeze_ns, window->outcome->verdict.reason);
+}
+
+/*
+ * Looks at one thread while it runs, or does not.  Its answer is good for the
+ * window only if it was off the CPU all the time, and still is then.  Return:
+ * 1 if it sleeps inside a range: no freeze is needed to see that.
+ */
+static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thread)
+{
+	const struct ulp_plan *plan = window->plan;
+	struct ulp_verdict *verdict = &window->outcome->verdict;
+	struct task_struct *task = thread->task;
+	unsigned int fetches = 0;
+	unsigned long switches;
+	bool off_cpu, asleep;
+	int err;
+	u32 reason;
+
+	for (;;) {
+		if (mmap_read_lock_killable(window->mm))
+			return -EINTR;
+		if (!ulp_task_lives_in(task, window->mm)) {
+			mmap_read_unlock(window->mm);
+			return 0;
+		}
+		off_cpu = ulp_task_off_cpu(task);
+		switches = ulp_task_switches(task);
+		reason = ulp_stack_check(plan, window->mm, task, 0, verdict);
+		if (reason != ULP_REASON_FAULT)
+			break;
+		mmap_read_unlock(window->mm);
+		err = ulp_stack_fault_in(window->mm, verdict->slot);
+		if (err == -EINTR || fatal_signal_pending(current))
+			return -EINTR;
+		if (err || ++fetches == ULP_FETCHES_MAX)
+			return 0;
+	}
+	asleep = ulp_task_asleep(task);
+	if (asleep)
+		ulp_window_copy_stack(window);
+	mmap_read_unlock(window->mm);
+
+	if (!off_cpu || !ulp_task_off_cpu(task) || ulp_task_switches(task) != switches)
+		return 0;
+	thread->switches = switches;
+	thread->clean = !reason && !(plan->flags & ULP_TRANSACT_NO_STAMPS);
+	return asleep && reason && reason != ULP_REASON_SIGRETURN &&
+	       !(plan->flags & ULP_TRANSACT_NO_STAMPS);
+}
+
+static int ulp_prescan(struct ulp_window *window)
+{
+	struct ulp_target *target = window->target;
+	int err = 0;
+	u32 i;
+
+	if (!window->plan->nr_ranges)
+		return 0;
+	for (i = 0; !err && i < ulp_target_size(target); i++) {
+		window->outcome->verdict.thread = i;
+		err = ulp_prescan_thread(window, &target->threads[i]);
+		cond_resched();
+	}
+	return err;
+}
+
+/* One window; the reason why not in outcome->verdict. */
+static int ulp_attempt(struct ulp_session *session, const struct ulp_plan *plan,
+		       struct mm_struct *mm, struct ulp_outcome *outcome, u32 room)
+{
+	struct ulp_window window = { .plan = plan, .mm = mm, .outcome = outcome };
+	int err;
+
+	outcome->freeze_ns = 0;
+	outcome->threads = 0;
+	outcome->parked = 0;
+	outcome->asleep = 0;
+	outcome->rescanned = 0;
+	outcome->stack_size = 0;
+	memset(&outcome->verdict, 0, sizeof(outcome->verdict));
+
+	window.target = ulp_target_enrol(mm, plan->faults, room);
+	if (!window.target)
+		return -ENOMEM;
+	err = ulp_prescan(&window);
+	if (!err) {
+		memset(&outcome->verdict, 0, sizeof(outcome->verdict));
+		outcome->stack_size = 0;
+		ulp_session_run(session, plan->backend == ULP_BACKEND_GATE ?
+				ulp_window_gate : ulp_window_stop_machine, &window);
+		if (!outcome->verdict.reason && !outcome->threads)
+			err = -ESRCH;
+	} else if (err > 0) {
+		outcome->threads = ulp_target_size(window.target);
+		err = 0;
+	}
+	ulp_target_unwatch(window.target);
+	ulp_target_put(window.target);
+	return err;
+}
+
+/* Gets what was missing in the window, while everything runs. */
+static int ulp_fetch_missing(struct ulp_plan *plan, struct mm_struct *mm,
+			     struct ulp_verdict *verdict, u32 *room)
+{
+	int err;
+
+	switch (verdict->reason) {
+	case ULP_REASON_FAULT:
+		/* If it cannot be had the next window says so. */
+		err = ulp_stack_fault_in(mm, verdict->slot);
+		return err == -EINTR ? err : 0;
+	case ULP_REASON_PAGE:
+		ulp_write_unpin(plan);
+		return ulp_write_pin(plan, mm);
+	case ULP_REASON_NEW_THREADS:
+		*room *= 2;
+		return 0;
+	case ULP_REASON_LOCK:
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		mmap_read_unlock(mm);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int ulp_pause(u64 ns)
+{
+	ktime_t expires = ns_to_ktime(ns);
+
+	if (ns) {
+		set_current_state(TASK_KILLABLE);
+		schedule_hrtimeout(&expires, HRTIMER_MODE_REL);
+	}
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* Wrong bytes are seen without a freeze. */
+static u32 ulp_verify_early(const struct ulp_plan *plan, struct mm_struct *mm,
+			    struct ulp_verdict *verdict)
+{
+	u32 reason;
+
+	if (mmap_read_lock_killable(mm))
+		return 0;
+	reason = ulp_write_verify(plan, mm, NULL, verdict);
+	mmap_read_unlock(mm);
+	return reason == ULP_REASON_BYTES ? reason : 0;
+}
+
+static int ulp_try(struct ulp_session *session, struct mm_struct *mm, struct ulp_plan *plan,
+		   struct ulp_outcome *outcome)
+{
+	u32 room = 2 * atomic_read(&mm->mm_users) + ULP_ROOM_SPARE;
+	u32 room_max = room << ULP_ROOM_DOUBLINGS;
+	struct ulp_verdict *verdict = &outcome->verdict;
+	unsigned int restarts = 0;
+	int err;
+
+	for (;;) {
+		err = ulp_attempt(session, plan, mm, outcome, room);
+		if (!err && ulp_reason_is_transient(verdict->reason) &&
+		    restarts++ < ULP_RESTARTS_MAX && room < room_max) {
+			err = ulp_fetch_missing(plan, mm, verdict, &room);
+			if (!err)
+				continue;
+		}
+		if (err)
+			return err;
+
+		restarts = 0;
+		outcome->attempts++;
+		if (verdict->reason == ULP_REASON_NONE || verdict->reason == ULP_REASON_BYTES ||
+		    outcome->attempts >= plan->attempts)
+			return ulp_reason_errno(verdict->reason);
+		err = ulp_pause(plan->retry_ns);
+		if (err)
+			return err;
+	}
+}
+
+/**
+ * ulp_transact() - freeze, check, write, thaw
+ * @session: it has the claim on @mm
+ * @mm: alive
+ * @plan: what to do
+ * @outcome: zeroed
+ *
+ * Return: 0 if it happened; else nothing did.
+ */
+int ulp_transact(struct ulp_session *session, struct mm_struct *mm, struct ulp_plan *plan,
+		 struct ulp_outcome *outcome)
+{
+	u64 began;
+	int err;
+
+	err = ulp_write_pin(plan, mm);
+	if (err)
+		return err;
+	began = ktime_get_ns();
+	if (plan->nr_writes && ulp_verify_early(plan, mm, &outcome->verdict))
+		err = ulp_reason_errno(outcome->verdict.reason);
+	else
+		err = ulp_try(session, mm, plan, outcome);
+	outcome->total_ns = ktime_get_ns() - began;
+	ulp_write_unpin(plan);
+	return err;
+}
