@@ -30,7 +30,7 @@ static int revert_first(struct visit *visit)
 
 	if (!lib)
 		return 0;
-	if (strcmp(lib, "target"))
+	if (strcmp(lib, "target") != 0)
 		return revert_object(visit, lib, lib);
 	for (size_t i = 0; i < visit->tool->nr_patches; i++) {
 		size_t nr = ulp_patch_targets(visit->patches[i], &targets);

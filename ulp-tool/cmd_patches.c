@@ -49,7 +49,7 @@ static bool is_wanted(const struct view *view, int index)
 	if (is_repeated(view, index))
 		return false;
 	if (options->build_id &&
-	    strncasecmp(object->build_id, options->build_id, strlen(options->build_id)))
+	    strncasecmp(object->build_id, options->build_id, strlen(options->build_id)) != 0)
 		return false;
 	if (options->only_livepatched)
 		return has_patches(view, object, true);

@@ -108,7 +108,7 @@ static void look(struct tool *tool, struct machine *machine)
 	machine->module_loaded = !access("/sys/module/ulp", F_OK);
 	read_line("/sys/module/module/parameters/sig_enforce", text, sizeof(text));
 	machine->module_signed_only = *text == 'Y' ||
-		(*machine->lockdown && strcmp(machine->lockdown, "none"));
+		(*machine->lockdown && strcmp(machine->lockdown, "none") != 0);
 	machine->module_installed = is_installed(machine->kernel.release);
 	machine->user = geteuid() ? "not root" : "root";
 }
@@ -136,18 +136,19 @@ static void judge_module(struct machine *machine)
 		     machine->kernel.release);
 	if (!machine->module_loaded && machine->module_signed_only)
 		lack(machine, "signature of the module",
-		     "this kernel takes signed modules only (Secure Boot or lockdown): sign ulp.ko with a key it trusts, as those of MOK");
+		     "this kernel takes only signed modules: sign ulp.ko with a key it trusts");
 }
 
 static void judge(struct machine *machine)
 {
 	const uint64_t backends = ULP_FEATURE_GATE | ULP_FEATURE_STOP_MACHINE;
 
-	if (strcmp(machine->kernel.machine, "x86_64"))
+	if (strcmp(machine->kernel.machine, "x86_64") != 0)
 		lack(machine, "x86-64", "ulp has no support for %s yet", machine->kernel.machine);
 	judge_module(machine);
 	if (!machine->status.module && !(machine->status.features & backends))
-		lack(machine, "backend", "the module cannot hold a process on this kernel: see dmesg");
+		lack(machine, "backend",
+		     "the module cannot hold a process on this kernel: see dmesg");
 	/* with access to the device (udev) a user can patch what is his own */
 	if (geteuid() && machine->status.module && machine->status.module != -EACCES)
 		lack(machine, "root", "/dev/ulp is root's unless a udev rule gives it away");

@@ -92,7 +92,7 @@ static int add_file(struct tool *tool, const char *path, size_t *found)
 	if (found)
 		(*found)++;
 	for (size_t i = 0; i < tool->nr_patches; i++) {
-		if (strcmp(tool->patches[i].id, ulp_patch_id(patch)))
+		if (strcmp(tool->patches[i].id, ulp_patch_id(patch)) != 0)
 			continue;
 		if (tool->options.verbose)
 			p_note(tool, "passed over: %s is the same patch as %s", path,

@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 	/* a reader that goes away must not end us between two processes */
 	signal(SIGPIPE, SIG_IGN);
 	tool.color = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
-		     term && strcmp(term, "dumb");
+		     term && strcmp(term, "dumb") != 0;
 	options_parse(&tool, argc, argv);
 	run(&tool);
 	if (tool.tally.usage)

@@ -338,7 +338,7 @@ static void bad_option(struct tool *tool, int result, const char *word)
 		p_usage(tool, "--%s needs a value: %s", info->name, info->argument);
 		return;
 	}
-	if (strncmp(word, "--", 2)) {
+	if (strncmp(word, "--", 2) != 0) {
 		p_usage(tool, "unknown option '-%c'", optopt);
 		return;
 	}
@@ -428,7 +428,7 @@ void options_parse(struct tool *tool, int argc, char **argv)
 
 	tool->options.change.sz = sizeof(tool->options.change);
 	/* so that errors found on the way are JSON too, wherever --json stands */
-	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		tool->options.json |= !strcmp(argv[i], "--json") || !strcmp(argv[i], "-j");
 	if (tool->options.json)
 		tool->document = json_object_new_object();

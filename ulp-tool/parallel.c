@@ -58,14 +58,14 @@ static int worker_start(struct worker *worker)
 		out_of_memory();
 	ulp_context_set_log(worker->ctx, log_line, tool->options.verbose > 1 ? ULP_LOG_DEBUG :
 			    (enum ulp_log_level)tool->options.verbose, worker->pool);
-	worker->patches = calloc(tool->nr_patches + 1, sizeof(*worker->patches));
+	worker->patches = calloc(tool->nr_patches + 1, sizeof(struct ulp_patch *));
 	if (!worker->patches)
 		out_of_memory();
 	for (size_t i = 0; i < tool->nr_patches; i++) {
 		err = ulp_patch_open(worker->ctx, tool->patches[i].path, &worker->patches[i]);
 		if (err)
 			return worker_fail(worker, err, ulp_error(worker->ctx));
-		if (strcmp(ulp_patch_id(worker->patches[i]), tool->patches[i].id))
+		if (strcmp(ulp_patch_id(worker->patches[i]), tool->patches[i].id) != 0)
 			return worker_fail(worker, -ULP_E_CONTAINER,
 					   "the file of a patch was replaced meanwhile");
 	}
@@ -169,16 +169,16 @@ static void visit_show(struct pool *pool, struct visit *visit)
 
 static void *work(void *arg)
 {
-	struct worker *worker = arg;
-	struct pool *pool = worker->pool;
+	struct pool *pool = arg;
+	struct worker worker = { .pool = pool };
 	size_t nr = pool->selection->nr, mine;
 
-	worker_start(worker);
+	worker_start(&worker);
 	pthread_mutex_lock(&pool->lock);
 	while (pool->next < nr) {
 		mine = pool->next++;
 		pthread_mutex_unlock(&pool->lock);
-		visit_run(worker, &pool->visits[mine]);
+		visit_run(&worker, &pool->visits[mine]);
 		pthread_mutex_lock(&pool->lock);
 		pool->done[mine] = true;
 		pool->nr_done++;
@@ -187,7 +187,7 @@ static void *work(void *arg)
 		p_progress(pool->tool, pool->nr_done, nr);
 	}
 	pthread_mutex_unlock(&pool->lock);
-	worker_end(worker);
+	worker_end(&worker);
 	return NULL;
 }
 
@@ -206,28 +206,23 @@ void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn
 {
 	struct pool pool = { .tool = tool, .selection = selection, .fn = fn };
 	size_t nr = worker_count(tool, selection->nr), started = 0;
-	struct worker *workers;
 	pthread_t *threads;
 
-	if (!selection->nr)
+	if (!nr)
 		return;
 	pthread_mutex_init(&pool.lock, NULL);
 	pool.list = tool->document ? json_list(tool->document, list) : NULL;
 	pool.visits = calloc(selection->nr, sizeof(*pool.visits));
 	pool.done = calloc(selection->nr, sizeof(*pool.done));
-	workers = calloc(nr, sizeof(*workers));
 	threads = calloc(nr, sizeof(*threads));
-	if (!pool.visits || !pool.done || !workers || !threads)
+	if (!pool.visits || !pool.done || !threads)
 		out_of_memory();
 	for (size_t i = 0; i < selection->nr; i++)
 		pool.visits[i].process = &selection->processes[i];
-	for (size_t i = 0; i < nr; i++)
-		workers[i].pool = &pool;
 	/* the last worker is this thread; it does all if no other can be had */
-	while (started + 1 < nr &&
-	       !pthread_create(&threads[started], NULL, work, &workers[started]))
+	while (started + 1 < nr && !pthread_create(&threads[started], NULL, work, &pool))
 		started++;
-	work(&workers[nr - 1]);
+	work(&pool);
 	for (size_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
 	p_progress_end(tool);
@@ -236,7 +231,6 @@ void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn
 		      "%zu process%s may not be looked at by this user; run as root",
 		      tool->tally.unreadable, tool->tally.unreadable == 1 ? "" : "es");
 	free(threads);
-	free(workers);
 	free(pool.done);
 	free(pool.visits);
 	pthread_mutex_destroy(&pool.lock);

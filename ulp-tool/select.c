@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -44,18 +43,29 @@ static ssize_t read_proc(pid_t pid, const char *file, char *buffer, size_t size)
 	return err ? err : (ssize_t)length;
 }
 
+/* proc(5) numbers the fields of stat; those from the third on are behind the name. */
 static int read_stat(pid_t pid, struct stat_fields *fields)
 {
-	char text[1024], *end;
+	char text[1024], *end, *field, *save = NULL;
+	int number = 3;
 
 	if (read_proc(pid, "stat", text, sizeof(text)) <= 0)
 		return -ESRCH;
-	end = strrchr(text, ')');	/* the name before it may contain anything */
-	if (!end || sscanf(end + 1, " %c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u"
-				    " %*u %*u %*d %*d %*d %*d %ld %*d %" SCNu64,
-			   &fields->state, &fields->flags, &fields->threads, &fields->start) != 4)
+	end = strrchr(text, ')');	/* the name may contain anything */
+	if (!end)
 		return -ESRCH;
-	return 0;
+	field = strtok_r(end + 1, " ", &save);
+	for (; field && number <= 22; field = strtok_r(NULL, " ", &save), number++) {
+		if (number == 3)
+			fields->state = *field;
+		else if (number == 9)
+			fields->flags = strtoul(field, NULL, 10);
+		else if (number == 20)
+			fields->threads = strtol(field, NULL, 10);
+		else if (number == 22)
+			fields->start = strtoull(field, NULL, 10);
+	}
+	return number > 22 ? 0 : -ESRCH;
 }
 
 bool process_is_same(const struct process *process)
@@ -178,7 +188,7 @@ static int list_all(struct tool *tool, struct selection *all)
 	while ((entry = readdir(proc))) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
-		pid = atoi(entry->d_name);
+		pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		if (pid == getpid() || read_stat(pid, &fields))
 			continue;
 		/* the leader of a living process can be a zombie */
