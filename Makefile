@@ -86,11 +86,11 @@ kmod: $(KMODS)
 
 kmod-release: | deps-build
 	$(say) KBUILD kmod
-	$(call kbuild,kmod)
+	+$(call kbuild,kmod)
 
 kmod-debug: | deps-build
 	$(say) KBUILD kmod-debug
-	$(call kbuild,kmod-debug,ULP_DEBUG=1)
+	+$(call kbuild,kmod-debug,ULP_DEBUG=1)
 
 # ---- tests ----
 
@@ -148,7 +148,7 @@ install: $(ALL)
 	sed 's/@VERSION@/$(VERSION)/' $(TOP)/kmod/dkms.conf.in >$(DKMS)/dkms.conf
 
 modules_install: kmod-release
-	$(call kbuild,kmod,$(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) modules_install)
+	+$(call kbuild,kmod,$(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) modules_install)
 
 # ---- the rest ----
 

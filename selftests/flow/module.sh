@@ -54,7 +54,7 @@ test_in_use() {
 
 test_missing() {
 	unload
-	tool 0 status
+	tool 1 status
 	tool 1 apply -p $$ "$PATCHES/answer.so"
 }
 
