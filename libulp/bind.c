@@ -90,6 +90,23 @@ static bool is_reference(const struct ulp_symbols *symbols, uint32_t index, cons
 	return own && !strcmp(own, version);
 }
 
+/*
+ * Whether a slot holds an address that all agree on, and still what ld.so put
+ * there: a pointer in data that the program may write says nothing.
+ */
+static bool is_data_slot(const struct ulp_target *target, const struct ulp_object *object,
+			 const Elf64_Rela *rela)
+{
+	const struct ulp_mapping *map;
+
+	if (ELF64_R_TYPE(rela->r_info) == R_X86_64_GLOB_DAT)
+		return true;
+	if (ELF64_R_TYPE(rela->r_info) != R_X86_64_64)
+		return false;
+	map = ulp_target_mapping(target, object->bias + rela->r_offset);
+	return map && !map->write;
+}
+
 /* Collects what the slots of one object say about a symbol. */
 static void read_slots(const struct ulp_target *target, const struct ulp_object *object,
 		       const char *name, const char *version, struct slots *slots)
@@ -102,9 +119,12 @@ static void read_slots(const struct ulp_target *target, const struct ulp_object 
 	for (size_t i = 0; i < symbols->nr_relas && !slots->data; i++) {
 		const Elf64_Rela *rela = &symbols->relas[i];
 
-		if (ELF64_R_TYPE(rela->r_info) == R_X86_64_GLOB_DAT &&
-		    is_reference(symbols, ELF64_R_SYM(rela->r_info), name, version))
-			slots->data = ulp_slot_read(target, object, rela, &slots->data_value, 1);
+		if (is_reference(symbols, ELF64_R_SYM(rela->r_info), name, version) &&
+		    is_data_slot(target, object, rela) &&
+		    ulp_slot_read(target, object, rela, &slots->data_value, 1)) {
+			slots->data = true;
+			slots->data_value -= (uint64_t)rela->r_addend;
+		}
 	}
 	for (size_t i = 0; i < symbols->nr_plt && !slots->jump && !slots->stub; i++) {
 		const Elf64_Rela *rela = &symbols->plt[i];
@@ -150,10 +170,13 @@ static bool is_bound_to(const struct ulp_target *target, const struct ulp_defini
 			uint64_t value)
 {
 	const struct ulp_symbols *symbols = found->object->symbols;
+	const struct ulp_mapping *map = ulp_target_mapping(target, value);
 
 	if (ELF64_ST_BIND(symbols->syms[found->index].st_info) == STB_GNU_UNIQUE)
-		return ulp_target_mapping(target, value);
-	return ulp_object_holds(found->object, value, 1) && is_code(target, value);
+		return map;
+	/* libc resolves time() and the like to functions of the vDSO */
+	return map && map->exec &&
+	       (ulp_object_holds(found->object, value, 1) || !strcmp(map->path, ULP_VDSO));
 }
 
 /*
