@@ -38,7 +38,7 @@ test_debug() {
 }
 
 test_again_and_again() {
-	for _ in $(seq "$(scaled 20)"); do
+	for _ in $(seq "$(scaled 5)"); do
 		load "$ULP_KO"
 		unload
 	done
