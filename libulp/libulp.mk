@@ -23,6 +23,7 @@ $(LIBULP_SO): $(TOP)/libulp/libulp.map $(LIBULP_O)
 .PHONY: $(O)/libulp/libulp.pc
 $(O)/libulp/libulp.pc: $(TOP)/libulp/libulp.pc.in
 	@mkdir -p $(@D)
+	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 		-e 's|@LIBS@|$(LIBULP_LIBS)|' $< >$@
 
