@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Mapping into a target: where, how, for how long.
+ *
+ * module: debug
+ * timeout: 120
+ */
+#include "kselftest_harness.h"
+#include "ulp_raw.h"
+
+#define FREE_ADDR	0x200000000000UL
+
+static void idle(struct raw_shared *shared)
+{
+	shared->ready = 1;
+	pause();
+}
+
+/* Executes what was mapped at shared->value, again and again. */
+static void enters(struct raw_shared *shared)
+{
+	long (*code)(long);
+
+	shared->ready = 1;
+	while (!shared->value)
+		usleep(500);
+	code = (void *)shared->value;
+	shared->count[0] = code((uintptr_t)&shared->count[2]);
+	shared->command = 1;
+	raw_spin(&shared->count[1]);
+}
+
+FIXTURE(map) {
+	struct raw_shared *shared;
+	pid_t pid;
+	int session;
+	int memfd;
+};
+
+FIXTURE_SETUP(map)
+{
+	/* lea 1(%rdi), %rax; ret */
+	static const uint8_t code[] = { 0x48, 0x8d, 0x47, 0x01, 0xc3 };
+
+	self->shared = raw_shared_new();
+	self->pid = raw_victim(idle, self->shared);
+	ASSERT_TRUE(RAW_WAIT(self->shared->ready));
+	self->session = raw_session(self->pid);
+	ASSERT_LE(0, self->session);
+	self->memfd = memfd_create("ulp-test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ASSERT_LE(0, self->memfd);
+	ASSERT_EQ(0, ftruncate(self->memfd, 4 * RAW_PAGE));
+	ASSERT_EQ(sizeof(code), pwrite(self->memfd, code, sizeof(code), RAW_PAGE));
+	ASSERT_EQ(0, fcntl(self->memfd, F_ADD_SEALS,
+			   F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
+}
+
+FIXTURE_TEARDOWN(map)
+{
+	close(self->session);
+	close(self->memfd);
+	raw_kill(self->pid);
+}
+
+/* The permissions of the mapping at @addr, "" if there is none; name in @name. */
+static const char *mapped(pid_t pid, uint64_t addr, char *name)
+{
+	static char permissions[8];
+	unsigned long start, end;
+	char line[512], path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	file = fopen(path, "r");
+	permissions[0] = 0;
+	while (file && fgets(line, sizeof(line), file)) {
+		path[0] = 0;
+		if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255[^\n]", &start, &end, permissions,
+			   path) >= 3 && addr >= start && addr < end) {
+			if (name)
+				strcpy(name, path);
+			break;
+		}
+		permissions[0] = 0;
+	}
+	if (file)
+		fclose(file);
+	return permissions;
+}
+
+static int unmap(int session, uint64_t addr, uint64_t length, struct ulp_unmap *args)
+{
+	memset(args, 0, sizeof(*args));
+	args->size = sizeof(*args);
+	args->addr = addr;
+	args->length = length;
+	args->max_freeze_ns = 2000000000;
+	return raw_ioctl(session, ULP_UNMAP, args);
+}
+
+static int commit(int session)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	args.flags = ULP_TRANSACT_COMMIT_MAPS;
+	return raw_transact(session, &args);
+}
+
+TEST_F(map, permissions)
+{
+	char name[256];
+
+	ASSERT_EQ(0, raw_map(self->session, self->memfd, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+	EXPECT_STREQ("r-xp", mapped(self->pid, FREE_ADDR, name));
+	EXPECT_STREQ("/memfd:ulp-test (deleted)", name);
+	ASSERT_EQ(0, raw_map(self->session, self->memfd, FREE_ADDR + 2 * RAW_PAGE, RAW_PAGE,
+			     ULP_MAP_WRITE));
+	EXPECT_STREQ("rw-p", mapped(self->pid, FREE_ADDR + 2 * RAW_PAGE, name));
+	ASSERT_EQ(0, raw_map(self->session, -1, FREE_ADDR + 4 * RAW_PAGE, RAW_PAGE, 0));
+	EXPECT_STREQ("r--p", mapped(self->pid, FREE_ADDR + 4 * RAW_PAGE, name));
+	EXPECT_STREQ("", name);
+	EXPECT_EQ(-EINVAL, raw_map(self->session, -1, FREE_ADDR + 8 * RAW_PAGE, RAW_PAGE,
+				   ULP_MAP_EXEC | ULP_MAP_WRITE));
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + 8 * RAW_PAGE, NULL));
+}
+
+TEST_F(map, where)
+{
+	int s = self->session;
+
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, FREE_ADDR, 0, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, FREE_ADDR, RAW_PAGE - 1, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, FREE_ADDR + 1, RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, FREE_ADDR, -RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, 0, RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, RAW_PAGE, RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, 65536 - RAW_PAGE, RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, 0x7ffffffff000, RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, 0x7fffffffe000, 2 * RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, 0x800000000000, RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, 0xffff800000000000, RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, -RAW_PAGE, RAW_PAGE, 0));
+	EXPECT_EQ(-EINVAL, raw_map(s, -1, FREE_ADDR, 1UL << 40, 0));
+	/* what is there stays there */
+	EXPECT_EQ(-EEXIST, raw_map(s, -1, (uintptr_t)raw_answer & -RAW_PAGE, RAW_PAGE, 0));
+	ASSERT_EQ(0, raw_map(s, -1, FREE_ADDR, 2 * RAW_PAGE, 0));
+	EXPECT_EQ(-EEXIST, raw_map(s, -1, FREE_ADDR + RAW_PAGE, 2 * RAW_PAGE, 0));
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + 2 * RAW_PAGE, NULL));
+}
+
+TEST_F(map, what)
+{
+	struct ulp_map args = {
+		.size = sizeof(args), .fd = -1, .offset = RAW_PAGE, .addr = FREE_ADDR,
+		.length = RAW_PAGE,
+	};
+	int fds[2];
+
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MAP, &args));
+	args.fd = self->memfd;
+	args.offset = 1;
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MAP, &args));
+	args.offset = 0;
+	args.fd = -2;
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MAP, &args));
+	args.fd = 1000;
+	EXPECT_EQ(-EBADF, raw_ioctl(self->session, ULP_MAP, &args));
+	ASSERT_EQ(0, pipe(fds));
+	args.fd = fds[0];
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MAP, &args));
+	args.fd = open("/dev/zero", O_RDWR);
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MAP, &args));
+	args.fd = open("/", O_RDONLY);
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MAP, &args));
+	args.fd = self->session;
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MAP, &args));
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR, NULL));
+}
+
+TEST_F(map, limit)
+{
+	struct ulp_query query;
+	unsigned int i;
+
+	ASSERT_EQ(0, raw_query(&query));
+	for (i = 0; i < query.out_max_maps; i++)
+		ASSERT_EQ(0, raw_map(self->session, -1, FREE_ADDR + 2 * i * RAW_PAGE, RAW_PAGE, 0));
+	EXPECT_EQ(-E2BIG, raw_map(self->session, -1, FREE_ADDR + 2 * i * RAW_PAGE, RAW_PAGE, 0));
+	ASSERT_EQ(0, commit(self->session));
+	EXPECT_EQ(0, raw_map(self->session, -1, FREE_ADDR + 2 * i * RAW_PAGE, RAW_PAGE, 0));
+}
+
+TEST_F(map, uncommitted_goes)
+{
+	ASSERT_EQ(0, raw_map(self->session, self->memfd, FREE_ADDR, 2 * RAW_PAGE, ULP_MAP_EXEC));
+	ASSERT_EQ(0, raw_map(self->session, -1, FREE_ADDR + 2 * RAW_PAGE, RAW_PAGE,
+			     ULP_MAP_WRITE));
+	EXPECT_STREQ("r-xp", mapped(self->pid, FREE_ADDR, NULL));
+	close(self->session);
+	self->session = -1;
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR, NULL));
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + 2 * RAW_PAGE, NULL));
+}
+
+TEST_F(map, committed_stays)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	ASSERT_EQ(0, raw_map(self->session, self->memfd, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+	/* neither a refused transaction nor a dry run commits */
+	args.flags = ULP_TRANSACT_COMMIT_MAPS;
+	EXPECT_EQ(-ESTALE, raw_set_answer(self->session, raw_answer, 7, 2, &args));
+	args = raw_transact_args();
+	args.flags = ULP_TRANSACT_COMMIT_MAPS | ULP_TRANSACT_DRY_RUN;
+	EXPECT_EQ(0, raw_set_answer(self->session, raw_answer, 1, 2, &args));
+	close(self->session);
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR, NULL));
+
+	self->session = raw_session(self->pid);
+	ASSERT_EQ(0, raw_map(self->session, self->memfd, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+	ASSERT_EQ(0, commit(self->session));
+	ASSERT_EQ(0, raw_map(self->session, -1, FREE_ADDR + RAW_PAGE, RAW_PAGE, 0));
+	close(self->session);
+	EXPECT_STREQ("r-xp", mapped(self->pid, FREE_ADDR, NULL));
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + RAW_PAGE, NULL));
+	self->session = raw_session(self->pid);
+}
+
+/* The target put something else there: it is not ours to take. */
+static void replaces(struct raw_shared *shared)
+{
+	shared->ready = 1;
+	while (!shared->command)
+		usleep(500);
+	shared->value = (uintptr_t)mmap((void *)FREE_ADDR, RAW_PAGE, PROT_READ,
+					MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	shared->ready = 2;
+	pause();
+}
+
+TEST_F(map, replaced_stays)
+{
+	struct raw_shared *shared = raw_shared_new();
+	pid_t pid = raw_victim(replaces, shared);
+	int session;
+
+	ASSERT_TRUE(RAW_WAIT(shared->ready));
+	session = raw_session(pid);
+	ASSERT_EQ(0, raw_map(session, self->memfd, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+	shared->command = 1;
+	ASSERT_TRUE(RAW_WAIT(shared->ready == 2));
+	ASSERT_EQ(FREE_ADDR, shared->value);
+	close(session);
+	EXPECT_STREQ("r--s", mapped(pid, FREE_ADDR, NULL));
+	raw_kill(pid);
+}
+
+TEST_F(map, unmap)
+{
+	struct ulp_unmap args;
+
+	ASSERT_EQ(0, raw_map(self->session, self->memfd, FREE_ADDR, 2 * RAW_PAGE, ULP_MAP_EXEC));
+	ASSERT_EQ(0, commit(self->session));
+	EXPECT_EQ(-EINVAL, unmap(self->session, FREE_ADDR, 0, &args));
+	EXPECT_EQ(-EINVAL, unmap(self->session, FREE_ADDR + 1, RAW_PAGE, &args));
+	EXPECT_EQ(-EINVAL, unmap(self->session, FREE_ADDR, 3 * RAW_PAGE, &args));
+	EXPECT_EQ(-EINVAL, unmap(self->session, 0, RAW_PAGE, &args));
+	EXPECT_EQ(-EINVAL, unmap(self->session, -RAW_PAGE, RAW_PAGE, &args));
+	EXPECT_STREQ("r-xp", mapped(self->pid, FREE_ADDR, NULL));
+	EXPECT_EQ(0, unmap(self->session, FREE_ADDR, 2 * RAW_PAGE, &args)) {
+		TH_LOG("reason %u", args.out_reason);
+	}
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR, NULL));
+	EXPECT_EQ(-EINVAL, unmap(self->session, FREE_ADDR, 2 * RAW_PAGE, &args));
+}
+
+/* A mapping in which a thread executes, and one it can return into. */
+TEST_F(map, unmap_refused)
+{
+	/* incq (%rdi); jmp . - 3 */
+	static const uint8_t loop[] = { 0x48, 0xff, 0x07, 0xeb, 0xfb };
+	struct raw_shared *shared = raw_shared_new();
+	pid_t pid = raw_victim(enters, shared);
+	struct ulp_unmap args;
+	int session, fd;
+	uint64_t turns;
+
+	ASSERT_TRUE(RAW_WAIT(shared->ready));
+	session = raw_session(pid);
+	ASSERT_EQ(0, raw_map(session, self->memfd, FREE_ADDR, 2 * RAW_PAGE, ULP_MAP_EXEC));
+	ASSERT_EQ(0, commit(session));
+	shared->value = FREE_ADDR + RAW_PAGE;
+	ASSERT_TRUE(RAW_WAIT(shared->command));
+	EXPECT_EQ((uintptr_t)&shared->count[2] + 1, shared->count[0]);
+	/* it may keep the address of the function, but nothing behind it */
+	EXPECT_EQ(0, unmap(session, FREE_ADDR + RAW_PAGE, RAW_PAGE, &args)) {
+		TH_LOG("reason %u", args.out_reason);
+	}
+	raw_kill(pid);
+	close(session);
+
+	memset(shared, 0, sizeof(*shared));
+	pid = raw_victim(enters, shared);
+	ASSERT_TRUE(RAW_WAIT(shared->ready));
+	session = raw_session(pid);
+	fd = memfd_create("ulp-loop", 0);
+	ASSERT_EQ(sizeof(loop), pwrite(fd, loop, sizeof(loop), 0));
+	ASSERT_EQ(0, ftruncate(fd, RAW_PAGE));
+	ASSERT_EQ(0, raw_map(session, fd, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+	ASSERT_EQ(0, commit(session));
+	shared->value = FREE_ADDR;
+	ASSERT_TRUE(RAW_WAIT(shared->count[2]));
+	EXPECT_EQ(-EADDRINUSE, unmap(session, FREE_ADDR, RAW_PAGE, &args));
+	EXPECT_EQ(ULP_REASON_IP, args.out_reason);
+	EXPECT_EQ(pid, args.out_tid);
+	EXPECT_STREQ("r-xp", mapped(pid, FREE_ADDR, NULL));
+	turns = shared->count[2];
+	EXPECT_TRUE(RAW_WAIT(shared->count[2] > turns));
+	raw_kill(pid);
+	close(session);
+	close(fd);
+}
+
+TEST_F(map, fault)
+{
+	if (!raw_is_debug())
+		SKIP(return, "needs the debug build of the module");
+	ASSERT_EQ(0, raw_fault(self->session, ULP_FAULT_MAP, 1));
+	EXPECT_EQ(0, raw_map(self->session, -1, FREE_ADDR, RAW_PAGE, 0));
+	EXPECT_EQ(-ENOMEM, raw_map(self->session, -1, FREE_ADDR + RAW_PAGE, RAW_PAGE, 0));
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + RAW_PAGE, NULL));
+	EXPECT_EQ(0, raw_map(self->session, -1, FREE_ADDR + RAW_PAGE, RAW_PAGE, 0));
+}
+
+TEST_HARNESS_MAIN
