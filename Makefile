@@ -147,8 +147,11 @@ install: $(ALL)
 	install -m 644 $(TOP)/uapi/*.h $(DKMS)/uapi
 	sed 's/@VERSION@/$(VERSION)/' $(TOP)/kmod/dkms.conf.in >$(DKMS)/dkms.conf
 
+# signed only if this machine has the key; depmod is the package's job under DESTDIR
 modules_install: kmod-release
-	+$(call kbuild,kmod,$(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) modules_install)
+	+$(call kbuild,kmod,$(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) \
+		$(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=) modules_install)
+	$(if $(DESTDIR),,depmod $(shell cat $(KDIR)/include/config/kernel.release))
 
 # ---- the rest ----
 
@@ -178,3 +181,7 @@ help:
 	'  VMDIR=DIR    downloaded kernels ($$(O)/vm)' \
 	'  TESTS="..."  tests to run: a ring (flow) or names (flow/basic.sh abi/test_sizes)' \
 	'  CC= CFLAGS= LDFLAGS= WERROR=1 PREFIX= DESTDIR=  as usual'
+
+# for scripts: what this Makefile found out
+print-%:
+	@echo '$($*)'
