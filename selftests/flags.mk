@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-LDLIBS_json_get := -ljson-c
+# static: started very often, and the emulated machine is slow at linking
+LDLIBS_json_get := -static -ljson-c

@@ -21,6 +21,8 @@ static struct json_object *find(struct json_object *at, char *path)
 		if (json_object_is_type(at, json_type_object)) {
 			if (!json_object_object_get_ex(at, key, &at))
 				return NULL;
+			if (!at)
+				at = json_object_new_string("null");
 		} else if (!json_object_is_type(at, json_type_array)) {
 			return NULL;
 		} else if (!strcmp(key, "#")) {

@@ -203,7 +203,7 @@ is_state() {
 tool() {
 	local want=$1 status
 	shift
-	timeout -k 5 $LIMIT "$ULP_TOOL" "$@" >"$WORK/out" 2>"$WORK/err"
+	"$ULP_TOOL" "$@" >"$WORK/out" 2>"$WORK/err"
 	status=$?
 	[ $status -eq "$want" ] && return
 	note "$(head -c 3000 "$WORK/out")"
@@ -224,29 +224,30 @@ json_value() {
 	"$JSON_GET" -p "$WORK/out" "$1"
 }
 
+# patch_path NAME|PATH - where the patch is, in FILE
 patch_path() {
 	case $1 in
-	*/*) echo "$1" ;;
-	*) echo "$PATCHES/$1.so" ;;
+	*/*) FILE=$1 ;;
+	*) FILE=$PATCHES/$1.so ;;
 	esac
 }
 
 # apply PATCH [OPTION...] - to the victim; must succeed
 apply() {
-	local file
-	file=$(patch_path "$1")
+	local FILE
+	patch_path "$1"
 	shift
-	tool 0 apply --json -p "${PID[$VICTIM]}" "$@" "$file"
+	tool 0 apply --json -p "${PID[$VICTIM]}" "$@" "$FILE"
 	json results.0.status=success results.0.reason=success "results.0.pid=${PID[$VICTIM]}" \
 		results.0.freeze_ns results.0.attempts results.0.threads \
 		summary.success=1 summary.failed=0 summary.skipped=0
 }
 
 revert() {
-	local file
-	file=$(patch_path "$1")
+	local FILE
+	patch_path "$1"
 	shift
-	tool 0 revert --json -p "${PID[$VICTIM]}" "$@" "$file"
+	tool 0 revert --json -p "${PID[$VICTIM]}" "$@" "$FILE"
 	json results.0.status=success results.0.reason=success "results.0.pid=${PID[$VICTIM]}" \
 		summary.success=1 summary.failed=0 summary.skipped=0
 }
@@ -254,11 +255,11 @@ revert() {
 # refused apply|revert STATUS REASON PATCH [OPTION...] - the exit status, and
 # the reason with it: 0 is "skipped", all else is "failed"
 refused() {
-	local verb=$1 status=$2 reason=$3 file result=failed
-	file=$(patch_path "$4")
+	local verb=$1 status=$2 reason=$3 FILE result=failed
+	patch_path "$4"
 	shift 4
 	[ "$status" != 0 ] || result=skipped
-	tool "$status" "$verb" --json -p "${PID[$VICTIM]}" "$@" "$file"
+	tool "$status" "$verb" --json -p "${PID[$VICTIM]}" "$@" "$FILE"
 	json results.0.status=$result "results.0.reason=$reason" summary.success=0 \
 		"summary.$result=1"
 }
@@ -271,10 +272,10 @@ images() {
 # cycles PATCH COUNT [any] - apply and revert often, see stress/cycle.c; what it
 # says goes into the log and into $WORK/out
 cycles() {
-	local file
-	file=$(patch_path "$1")
+	local FILE
+	patch_path "$1"
 	shift
-	"$O/selftests/stress/cycle" "${PID[$VICTIM]}" "$file" "$@" >"$WORK/out" 2>"$WORK/err" ||
+	"$O/selftests/stress/cycle" "${PID[$VICTIM]}" "$FILE" "$@" >"$WORK/out" 2>"$WORK/err" ||
 		fail "$(cat "$WORK/err" "$WORK/out")"
 	note "$(cat "$WORK/out")"
 }

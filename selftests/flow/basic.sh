@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 90
+# timeout: 400
 #
 # Apply, look, revert, apply again: an exported function of a shared library.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 90
+# timeout: 400
 #
 # What the code of a patch may use: imports, weak symbols, thread-local and static variables, tables.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 120
+# timeout: 400
 #
 # Programs of Debian as they are: stripped, unprepared, not ours.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 240
+# timeout: 400
 #
 # No system call notices anything: no EINTR, none ends early, none starts its time again.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 60
+# timeout: 400
 #
 # fork copies what is applied, exec drops it.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 120
+# timeout: 400
 #
 # What does not fit is refused, for the right reason, and nothing is changed.
 . "$(dirname "$0")/../lib.sh"

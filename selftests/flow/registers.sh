@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 120
+# timeout: 400
 #
 # Registers of threads that spin in user mode: general, flags, x87, SSE, AVX; and errno.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 60
+# timeout: 400
 #
 # A function that is shorter than a jump: a short jump into padding, or refused by its name.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 120
+# timeout: 400
 #
 # Signals, parents and tracers: none is lost, none is told.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 90
+# timeout: 400
 #
 # Several patches of one function, reverted in every order.
 . "$(dirname "$0")/../lib.sh"

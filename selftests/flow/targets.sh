@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 200
+# timeout: 400
 #
 # Targets in every state: stopped, traced, frozen, throttled, confined, of others, half dead.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 240
+# timeout: 600
 #
 # Apply and revert 200 times under 8 threads that call the functions all the time.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 300
+# timeout: 600
 #
 # SIGKILL the tool at random moments: the target lives, wholly old or wholly new, and the next operation works.
 . "$(dirname "$0")/../lib.sh"

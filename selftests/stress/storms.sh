@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 300
+# timeout: 600
 #
 # Patching while the target creates threads, forks, executes, allocates, loads libraries, asks for the time.
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
-# timeout: 240
+# timeout: 600
 #
 # All kinds of programs and libraries: how they are linked, compiled, stripped.
 . "$(dirname "$0")/../../lib.sh"
