@@ -123,7 +123,7 @@ static json_object *json_answer(const struct visit *visit, const struct question
 static bool is_irrelevant(const struct visit *visit, int code)
 {
 	return visit->all && (code == -ULP_E_NOT_TARGET || code == -ULP_E_BUILD_ID ||
-			      code == -ULP_E_NO_PROCESS || code == -ULP_E_ARCH);
+			      code == -ULP_E_ARCH || is_gone(code));
 }
 
 static void answer(struct visit *visit, const struct question *question)

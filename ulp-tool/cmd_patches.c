@@ -225,7 +225,7 @@ static void show_process(const struct view *view)
 /* Of processes nobody named some are gone by now, some are 32-bit ones. */
 static void unopened(struct visit *visit)
 {
-	if (!visit->process->named && visit->code == -ULP_E_NO_PROCESS)
+	if (!visit->process->named && is_gone(visit->code))
 		return;
 	if (visit->all && visit->code == -ULP_E_ARCH)
 		return;
@@ -275,7 +275,7 @@ void cmd_patches(struct tool *tool)
 	if (!select_processes(tool, &selection))
 		visit_all(tool, &selection, visit_patches, "processes");
 	if (selection.all && !tool->document && !tool->options.quiet)
-		printf("%s: %zu processes with patches, %zu without\n", tool->name,
+		printf("%s: processes with patches: %zu, without: %zu\n", tool->name,
 		       tool->tally.success - tool->tally.hidden, tool->tally.hidden);
 	selection_free(&selection);
 }

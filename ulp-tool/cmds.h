@@ -210,6 +210,7 @@ void put_colored(const struct tool *tool, FILE *out, enum color color, const cha
 char *text_for_terminal(const char *text);
 char *text_for_json(const char *text);
 const char *backend_name(uint32_t backend);
+bool is_gone(int code);
 int exit_status(const struct tally *tally);
 void out_of_memory(void) __attribute__((noreturn));
 

@@ -3,6 +3,7 @@
  * Text for people: messages, the line of each process, the summary; and the
  * exit status.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -216,6 +217,12 @@ void p_progress_end(struct tool *tool)
 
 enum verdict { SUCCESS, SKIPPED, FAILED };
 
+/* It has ended: libulp saw it, or the system said so under a call of libulp's. */
+bool is_gone(int code)
+{
+	return code == -ULP_E_NO_PROCESS || code == -ESRCH;
+}
+
 /*
  * Nothing to do is no failure; neither is a process that nobody named and that
  * is gone, or can never have the patch's target.
@@ -226,7 +233,7 @@ static enum verdict judge(const struct visit *visit, int code)
 		return SUCCESS;
 	if (ulp_code_is_nothing(code))
 		return SKIPPED;
-	if (code == -ULP_E_NO_PROCESS && !visit->process->named)
+	if (is_gone(code) && !visit->process->named)
 		return SKIPPED;
 	if (code == -ULP_E_ARCH && visit->all)
 		return SKIPPED;
@@ -236,8 +243,8 @@ static enum verdict judge(const struct visit *visit, int code)
 /* Of all processes of a machine most do not have the target: they are only counted. */
 static bool is_irrelevant(int code)
 {
-	return code == -ULP_E_NOT_TARGET || code == -ULP_E_NOT_APPLIED ||
-	       code == -ULP_E_NO_PROCESS || code == -ULP_E_ARCH;
+	return code == -ULP_E_NOT_TARGET || code == -ULP_E_NOT_APPLIED || is_gone(code) ||
+	       code == -ULP_E_ARCH;
 }
 
 static void put_process(FILE *out, const struct process *process)
