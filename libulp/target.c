@@ -84,7 +84,7 @@ static int fail(struct ulp_target *target, int code, const char *what)
 		       strerror(-code));
 }
 
-/* Why a process that exists has no address space. */
+/* Why a process that exists has no address space; -ESTALE if that was a moment ago. */
 static int no_memory(struct ulp_target *target)
 {
 	char stat[1024], *end;
@@ -104,6 +104,8 @@ static int no_memory(struct ulp_target *target)
 		return ulp_err(target->ctx, -ULP_E_NOT_TARGET,
 			       "process %d (%s) is a kernel thread: it has no memory to patch",
 			       target->pid, target->name);
+	if (state != 'Z' && state != 'X')
+		return -ESTALE;
 	return ulp_err(target->ctx, -ULP_E_NO_PROCESS, "process %d (%s) has exited%s", target->pid,
 		       target->name, state == 'Z' ? " and was not waited for (zombie)" : "");
 }
@@ -362,7 +364,7 @@ int ulp_target_open(struct ulp_context *ctx, pid_t pid, struct ulp_target **out)
 	}
 	if (ret == -ESTALE)
 		ret = ulp_err(ctx, -ULP_E_CHANGING,
-			      "process %d (%s) keeps starting other programs: try again",
+			      "process %d (%s) is exiting, or starting one program after the other: try again",
 			      target->pid, target->name);
 	if (ret) {
 		ulp_target_close(target);

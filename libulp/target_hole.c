@@ -27,6 +27,7 @@
 /* Below it a null pointer with an offset should still fault. */
 #define AREA_START	(1 * MIB)
 #define DISTANCE	(64 * MIB)
+#define HEAP_ROOM	(64 * MIB)	/* malloc() goes on with mmap() behind it */
 #define STACK_GAP	(1 * MIB)	/* the kernel's stack_guard_gap */
 #define STACK_MIN	(128 * MIB)	/* what the kernel keeps free at least */
 #define STACK_MAX	(1 * GIB)	/* taken for "unlimited" */
@@ -197,6 +198,8 @@ static void try_between(struct search *search, const struct growth *growth, uint
 	} else if (growth->heap_end == gap.start) {
 		gap.heap = true;
 	}
+	if (gap.heap)
+		gap.start += HEAP_ROOM;
 	try_gap(search, &gap);
 }
 

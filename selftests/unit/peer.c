@@ -10,9 +10,12 @@
  *	call|thread ADDRESS	result of a function, called here or in a new thread
  *	tls ADDRESS		what __tls_get_addr() says to the two words there
  *	map ADDRESS SIZE	takes that many bytes and maps them, executable
+ *	reserve ADDRESS SIZE	maps without access
  *	poke ADDRESS VALUE	8 bytes
  *	data PATH		maps a file for reading
  *	leave			ends the first thread; another goes on answering
+ *	exec PATH		becomes another program
+ *	storm			starts itself again and again
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -144,6 +147,13 @@ static uint64_t map_bytes(uint64_t address, size_t size)
 	return bytes == MAP_FAILED ? 0 : 1;
 }
 
+static uint64_t reserve(uint64_t address, size_t size)
+{
+	return mmap((void *)address, size, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+		    0) != MAP_FAILED;
+}
+
 static uint64_t poke(uint64_t address, uint64_t value)
 {
 	uint64_t page = address & ~4095ULL;
@@ -193,6 +203,8 @@ static void *serve(void *data)
 			answer(tls_address(address));
 		} else if (sscanf(line, "map %" SCNx64 " %" SCNx64, &address, &value) == 2) {
 			answer(map_bytes(address, value));
+		} else if (sscanf(line, "reserve %" SCNx64 " %" SCNx64, &address, &value) == 2) {
+			answer(reserve(address, value));
 		} else if (sscanf(line, "poke %" SCNx64 " %" SCNx64, &address, &value) == 2) {
 			answer(poke(address, value));
 		} else if (sscanf(line, "data %s", word) == 1) {
@@ -202,6 +214,10 @@ static void *serve(void *data)
 
 			if (!pthread_create(&thread, NULL, serve, NULL))
 				syscall(SYS_exit, 0);
+		} else if (sscanf(line, "exec %s", word) == 1) {
+			execl(word, word, NULL);
+		} else if (!strcmp(line, "storm\n")) {
+			execl("/proc/self/exe", "peer", "storm", NULL);
 		} else {
 			puts("what?");
 		}
@@ -212,6 +228,8 @@ static void *serve(void *data)
 
 int main(int argc, char **argv)
 {
+	if (argc > 1)
+		execl("/proc/self/exe", "peer", "storm", NULL);
 	answer(use_libraries());
 	fflush(stdout);
 	serve(NULL);
