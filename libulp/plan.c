@@ -179,11 +179,41 @@ static void thread_name(pid_t pid, pid_t tid, char *out, size_t size)
 	fclose(file);
 }
 
+/*
+ * The function a blocked thread is in: of a patch's code the replacement that
+ * holds the address, else what the range was made for.
+ */
+static void blocker_function(struct ulp_plan *plan, const struct ulp_transact *t,
+			     struct ulp_result *r, char *where, size_t size)
+{
+	const struct ulp_record_list *records = plan->target->records;
+	const char *range = t->out_range < plan->nr_ranges ? plan->range_names[t->out_range] : "?";
+	uint64_t value = r->blocker_value;
+
+	snprintf(r->blocker_function, sizeof(r->blocker_function), "%s", range);
+	snprintf(where, size, "%s", range);
+	for (size_t i = 0; i < records->nr; i++) {
+		const struct ulp_found *found = &records->found[i];
+
+		for (uint32_t k = 0; k < found->record->nr_functions; k++) {
+			const struct ulp_record_function *f = &found->functions[k];
+
+			if (value < f->new_start || value > f->new_end)
+				continue;
+			snprintf(r->blocker_function, sizeof(r->blocker_function), "%.*s",
+				 (int)f->name.length, ulp_found_text(found, f->name));
+			snprintf(where, size, "%s of patch %s", r->blocker_function,
+				 found->name);
+			return;
+		}
+	}
+}
+
 static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
 {
 	struct ulp_target *target = plan->target;
 	struct ulp_result *r = plan->result;
-	const char *range = t->out_range < plan->nr_ranges ? plan->range_names[t->out_range] : "?";
+	char where[256], how[128];
 
 	r->blocker_tid = t->out_tid;
 	r->blocker_ip = t->out_ip;
@@ -193,23 +223,15 @@ static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
 	thread_name(target->pid, t->out_tid, r->blocker_thread, sizeof(r->blocker_thread));
 	switch (t->out_reason) {
 	case ULP_REASON_IP:
-		snprintf(r->blocker_function, sizeof(r->blocker_function), "%s", range);
-		return ulp_err(target->ctx, -ULP_E_BUSY,
-			       "%s (pid %d): thread %d (%s) executes %s at 0x%lx; nothing was changed, try again or with more --retries",
-			       target->name, target->pid, t->out_tid, r->blocker_thread, range,
-			       (unsigned long)t->out_ip);
+		snprintf(how, sizeof(how), "it executes 0x%lx", (unsigned long)t->out_ip);
+		break;
 	case ULP_REASON_STACK:
-		snprintf(r->blocker_function, sizeof(r->blocker_function), "%s", range);
-		return ulp_err(target->ctx, -ULP_E_BUSY,
-			       "%s (pid %d): thread %d (%s) may return into %s: 0x%lx at 0x%lx of its stack; nothing was changed, try again or with more --retries",
-			       target->name, target->pid, t->out_tid, r->blocker_thread, range,
-			       (unsigned long)t->out_value, (unsigned long)t->out_slot);
+		snprintf(how, sizeof(how), "0x%lx at 0x%lx of its stack",
+			 (unsigned long)t->out_value, (unsigned long)t->out_slot);
+		break;
 	case ULP_REASON_REGISTER:
-		snprintf(r->blocker_function, sizeof(r->blocker_function), "%s", range);
-		return ulp_err(target->ctx, -ULP_E_BUSY,
-			       "%s (pid %d): thread %d (%s) may return into %s: a register holds 0x%lx; nothing was changed, try again or with more --retries",
-			       target->name, target->pid, t->out_tid, r->blocker_thread, range,
-			       (unsigned long)t->out_value);
+		snprintf(how, sizeof(how), "a register holds 0x%lx", (unsigned long)t->out_value);
+		break;
 	case ULP_REASON_SIGRETURN:
 		return ulp_err(target->ctx, -ULP_E_BUSY,
 			       "%s (pid %d): thread %d (%s) was returning from a signal handler; nothing was changed, try again",
@@ -220,6 +242,10 @@ static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
 			       target->name, target->pid, t->out_tid, r->blocker_thread,
 			       (unsigned long)t->out_sp);
 	}
+	blocker_function(plan, t, r, where, sizeof(where));
+	return ulp_err(target->ctx, -ULP_E_BUSY,
+		       "%s (pid %d): thread %d (%s) is in, or may return into, %s: %s; nothing was changed, try again or with more --retries",
+		       target->name, target->pid, t->out_tid, r->blocker_thread, where, how);
 }
 
 static int explain(struct ulp_plan *plan, const struct ulp_transact *t, int err)
