@@ -53,7 +53,7 @@ struct victim {
 struct victim_options {
 	int threads, spinning;
 	bool pin;	/* the probe has a processor for itself, and the driver none of it */
-	bool inside;	/* one more thread is inside old_inside() */
+	bool inside;	/* one more thread is asleep in old_sleep(), one runs in old_spin() */
 };
 
 void victim_start(struct victim *victim, struct victim_options options);
@@ -113,8 +113,8 @@ int session_open(pid_t pid);
 /* the first @count functions of a victim */
 void change_set_find(pid_t pid, size_t count, struct change_set *set);
 
-/* old_inside(), in which a thread is */
-void change_set_inside(pid_t pid, struct change_set *set);
+/* old_sleep() or old_spin(), in which a thread is */
+void change_set_inside(pid_t pid, bool spin, struct change_set *set);
 
 /*
  * Apply or take back; returns how long the victim was held, in ns, by the last

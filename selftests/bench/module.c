@@ -84,9 +84,10 @@ void change_set_find(pid_t pid, size_t count, struct change_set *set)
 	find(pid, old_names, new_names, set);
 }
 
-void change_set_inside(pid_t pid, struct change_set *set)
+void change_set_inside(pid_t pid, bool spin, struct change_set *set)
 {
-	char *old_name = "old_inside", *new_name = "new_inside";
+	char *old_name = spin ? "old_spin" : "old_sleep";
+	char *new_name = spin ? "new_spin" : "new_sleep";
 
 	set->count = 1;
 	find(pid, &old_name, &new_name, set);

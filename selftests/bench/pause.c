@@ -173,10 +173,17 @@ void measure_gap(void)
 
 /* ---- a patch that is refused ---- */
 
-static uint64_t ptrace_refused(pid_t pid)
+enum { APPLIED, ASLEEP, RUNNING, NR_CASES };
+
+static const char *const case_names[NR_CASES] = {
+	"applied", "refused, it sleeps", "refused, it runs",
+};
+
+static uint64_t ptrace_refused(pid_t pid, bool spin)
 {
 	char path[PATH_MAX], number[16], output[256];
-	char *const argv[] = { path, "-a", "1", number, "old_inside:new_inside", NULL };
+	char *const argv[] = { path, "-a", "1", number,
+			       spin ? "old_spin:new_spin" : "old_sleep:new_sleep", NULL };
 
 	snprintf(path, sizeof(path), "%s/ptrace_patch", bench_dir);
 	snprintf(number, sizeof(number), "%d", pid);
@@ -184,54 +191,69 @@ static uint64_t ptrace_refused(pid_t pid)
 	return output_number(output, "longest_ns=");
 }
 
+/* Both ways of one case; each gives two samples, of the pause and of the gap. */
+static void refusal_run(struct victim *victim, int session, int number,
+			struct samples pauses[2][NR_CASES], struct samples gaps[2][NR_CASES])
+{
+	bool refused = number != APPLIED, spin = number == RUNNING;
+	struct change_set set;
+	uint64_t pause;
+
+	if (refused)
+		change_set_inside(victim->pid, spin, &set);
+	else
+		change_set_find(victim->pid, 1, &set);
+	for (int by_ptrace = 0; by_ptrace < 2; by_ptrace++)
+		for (int again = 0; again < 2; again++) {
+			bool revert = again && !refused;
+
+			victim_gap(victim);
+			if (!by_ptrace)
+				pause = transact(session, WAY_GATE, &set, revert,
+						 refused ? 1 : 20, refused);
+			else if (refused)
+				pause = ptrace_refused(victim->pid, spin);
+			else
+				pause = ptrace_patch(victim->pid, 1, revert, NULL);
+			sample_add(&pauses[by_ptrace][number], (double)pause / 1000);
+			sample_add(&gaps[by_ptrace][number], (double)victim_gap(victim) / 1000);
+		}
+}
+
 /* P3: a refusal never holds an innocent thread longer than a success does. */
 void measure_refusal(void)
 {
-	struct samples gaps[4] = { 0 }, pauses[2] = { 0 };
-	struct change_set free_set, busy_set;
+	static const char *const ways[] = { "gate", "ptrace" };
+	struct samples pauses[2][NR_CASES] = { 0 }, gaps[2][NR_CASES] = { 0 };
+	double pause[2][NR_CASES], gap[2][NR_CASES];
 	struct victim victim;
-	double median[4];
 	int session;
 
 	report_title("A refused patch (us)",
 		     "64 threads, half of them spinning, and one more that stays inside the function\n"
-		     "to be replaced: one attempt, refused.  The gap is that of a thread which has\n"
-		     "nothing to do with it.");
+		     "to be replaced, asleep or running; one attempt.  The gap is that of a thread\n"
+		     "which has nothing to do with it.");
 	victim_start(&victim, (struct victim_options){ 64, 32, 1, 1 });
 	session = session_open(victim.pid);
-	change_set_find(victim.pid, 1, &free_set);
-	change_set_inside(victim.pid, &busy_set);
-	for (int run = 0; run < 5; run++) {
-		for (int revert = 0; revert < 2; revert++) {
-			victim_gap(&victim);
-			sample_add(&pauses[0], transact(session, WAY_GATE, &free_set, revert, 20,
-							false) / 1000.0);
-			sample_add(&gaps[0], victim_gap(&victim) / 1000.0);
-		}
-		sample_add(&pauses[1],
-			   transact(session, WAY_GATE, &busy_set, false, 1, true) / 1000.0);
-		sample_add(&gaps[1], victim_gap(&victim) / 1000.0);
-		for (int revert = 0; revert < 2; revert++) {
-			victim_gap(&victim);
-			ptrace_patch(victim.pid, 1, revert, NULL);
-			sample_add(&gaps[2], victim_gap(&victim) / 1000.0);
-		}
-		ptrace_refused(victim.pid);
-		sample_add(&gaps[3], victim_gap(&victim) / 1000.0);
-	}
+	for (int run = 0; run < 5; run++)
+		for (int i = 0; i < NR_CASES; i++)
+			refusal_run(&victim, session, i, pauses, gaps);
 	close(session);
 	victim_end(&victim);
-	median[0] = report_figure(&gaps[0], "us", "refusal.gate.applied.gap");
-	median[1] = report_figure(&gaps[1], "us", "refusal.gate.refused.gap");
-	median[2] = report_figure(&gaps[2], "us", "refusal.ptrace.applied.gap");
-	median[3] = report_figure(&gaps[3], "us", "refusal.ptrace.refused.gap");
-	printf("                     gate       ptrace\n");
-	printf("pause, applied %10.0f\n", report_figure(&pauses[0], "us", "refusal.gate.applied"));
-	printf("pause, refused %10.0f\n", report_figure(&pauses[1], "us", "refusal.gate.refused"));
-	printf("gap, applied   %10.0f %12.0f\n", median[0], median[2]);
-	printf("gap, refused   %10.0f %12.0f\n", median[1], median[3]);
-	report_ratio(sample_median(&pauses[1]) / sample_median(&pauses[0]), 1.1,
-		     "pause of a refused patch/of an applied one");
-	report_ratio(median[1] / median[3], 0.05,
+	printf("%-20s %12s %12s %12s %12s\n", "", "pause, gate", "gap, gate", "pause, ptrace",
+	       "gap, ptrace");
+	for (int i = 0; i < NR_CASES; i++) {
+		for (int way = 0; way < 2; way++) {
+			pause[way][i] = report_figure(&pauses[way][i], "us", "refusal.pause.%s.%s",
+						      ways[way], case_names[i]);
+			gap[way][i] = report_figure(&gaps[way][i], "us", "refusal.gap.%s.%s",
+						    ways[way], case_names[i]);
+		}
+		printf("%-20s %12.0f %12.0f %12.0f %12.0f\n", case_names[i], pause[0][i],
+		       gap[0][i], pause[1][i], gap[1][i]);
+	}
+	report_ratio(pause[0][RUNNING] / pause[0][APPLIED], 1.1,
+		     "pause by a refused patch/by an applied one");
+	report_ratio(gap[0][RUNNING] / gap[1][RUNNING], 0.05,
 		     "gap by a refused patch, gate/ptrace, 64 threads");
 }

@@ -8,8 +8,8 @@
  * threads with the main thread, of which SPINNING never sleep; the first of
  * these is the probe that measures the gap.  "pin" gives the probe processor 0
  * for itself and leaves the others to the rest, so that what it feels is the
- * patching and not the other threads.  With "inside", one more thread is asleep
- * inside old_inside() for ever.
+ * patching and not the other threads.  With "inside", one more thread sleeps in
+ * old_sleep() for ever, and one more spins in old_spin().
  *
  * Prints "ready", then answers lines from standard input until they end:
  *
@@ -40,11 +40,13 @@ BENCH_HUNDRED(FUNCTIONS)
 static struct bench_shared *shared;
 static bool pinned;
 
-int old_inside(void);
-int new_inside(void);
+int old_sleep(void);
+int new_sleep(void);
+int old_spin(void);
+int new_spin(void);
 
 /* The loop keeps the call from being the last thing, a jump. */
-KEEP int old_inside(void)
+KEEP int old_sleep(void)
 {
 	int n = 0;
 
@@ -53,9 +55,23 @@ KEEP int old_inside(void)
 	return n;
 }
 
-KEEP int new_inside(void)
+KEEP int new_sleep(void)
 {
-	return 0;
+	return 1;
+}
+
+KEEP int old_spin(void)
+{
+	volatile int n = 0;
+
+	while (n >= 0)
+		n = !n;
+	return n;
+}
+
+KEEP int new_spin(void)
+{
+	return 2;
 }
 
 static void pin_to(bool probe)
@@ -116,10 +132,17 @@ static void *sleep_for_ever(void *arg)
 	return arg;
 }
 
-static void *stay_inside(void *arg)
+static void *sleep_inside(void *arg)
 {
 	pin_to(false);
-	old_inside();
+	old_sleep();
+	return arg;
+}
+
+static void *spin_inside(void *arg)
+{
+	pin_to(false);
+	old_spin();
 	return arg;
 }
 
@@ -173,8 +196,10 @@ int main(int argc, char **argv)
 		else
 			start(sleep_for_ever);
 	}
-	if (inside)
-		start(stay_inside);
+	if (inside) {
+		start(sleep_inside);
+		start(spin_inside);
+	}
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin))
