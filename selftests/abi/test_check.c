@@ -1,0 +1,778 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The check: who is inside a range, wherever that shows, and who is not.
+ *
+ * module: debug
+ * timeout: 300
+ */
+#include <sched.h>
+#include <stddef.h>
+#include <ucontext.h>
+#include "kselftest_harness.h"
+#include "ulp_raw.h"
+
+FIXTURE(check) {
+	struct raw_shared *shared;
+	pid_t pid;
+	int session;
+};
+
+FIXTURE_VARIANT(check) {
+	uint32_t backend;
+	uint32_t flags;
+};
+
+FIXTURE_VARIANT_ADD(check, gate) {
+	.backend = ULP_BACKEND_GATE,
+};
+
+FIXTURE_VARIANT_ADD(check, gate_no_stamps) {
+	.backend = ULP_BACKEND_GATE, .flags = ULP_TRANSACT_NO_STAMPS,
+};
+
+FIXTURE_VARIANT_ADD(check, stop_machine) {
+	.backend = ULP_BACKEND_STOP_MACHINE,
+};
+
+FIXTURE_VARIANT_ADD(check, stop_machine_no_stamps) {
+	.backend = ULP_BACKEND_STOP_MACHINE, .flags = ULP_TRANSACT_NO_STAMPS,
+};
+
+FIXTURE_SETUP(check)
+{
+	struct ulp_query query;
+
+	self->pid = 0;
+	self->session = -1;
+	ASSERT_EQ(0, raw_query(&query));
+	if (variant->backend == ULP_BACKEND_GATE && !(query.out_features & ULP_FEATURE_GATE))
+		SKIP(return, "no gate on this kernel");
+	self->shared = raw_shared_new();
+}
+
+FIXTURE_TEARDOWN(check)
+{
+	close(self->session);
+	raw_kill(self->pid);
+}
+
+/* Starts a victim and waits until @threads of its threads are where they belong. */
+#define START(fn, threads) do {							\
+	self->pid = raw_victim(fn, self->shared);				\
+	ASSERT_TRUE(RAW_WAIT(self->shared->ready == (threads)));		\
+	self->session = raw_session(self->pid);					\
+	ASSERT_LE(0, self->session);						\
+} while (0)
+
+#define CHECK(args, start, end) raw_check(self->session, args, variant->backend,	\
+					  variant->flags, (uintptr_t)(start), (uintptr_t)(end))
+
+/* Whether [start, end) is free of threads; no writes. */
+static int raw_check(int session, struct ulp_transact *args, uint32_t backend, uint32_t flags,
+		     uintptr_t start, uintptr_t end)
+{
+	struct ulp_range range = { start, end };
+
+	args->backend = backend;
+	args->flags = flags;
+	args->ranges = (uintptr_t)&range;
+	args->nr_ranges = 1;
+	return raw_transact(session, args);
+}
+
+static bool is_asleep(pid_t pid, pid_t tid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(file);
+	return state == 'S' || state == 'D';
+}
+
+/* ---- inside, by the instruction pointer ---- */
+
+static void spins(struct raw_shared *shared)
+{
+	shared->ready = 1;
+	raw_spin(&shared->count[0]);
+}
+
+TEST_F(check, ip)
+{
+	struct ulp_transact args = raw_transact_args();
+	struct ulp_regs regs;
+	uint64_t turns;
+
+	START(spins, 1);
+	ASSERT_TRUE(RAW_WAIT(self->shared->count[0]));
+	args.regs = (uintptr_t)&regs;
+	args.attempts = 3;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_spin, raw_spin_end));
+	EXPECT_EQ(ULP_REASON_IP, args.out_reason);
+	EXPECT_EQ(self->pid, args.out_tid);
+	EXPECT_EQ(0, args.out_range);
+	EXPECT_EQ(3, args.out_attempts);
+	EXPECT_EQ(1, args.out_threads);
+	EXPECT_LE((uintptr_t)raw_spin, args.out_ip);
+	EXPECT_GT((uintptr_t)raw_spin_end, args.out_ip);
+	EXPECT_EQ(args.out_ip, regs.ip);
+	EXPECT_EQ(args.out_sp, regs.sp);
+	EXPECT_EQ((uintptr_t)&self->shared->count[0], regs.di);
+	EXPECT_EQ(variant->backend, args.out_backend);
+	EXPECT_LT(0, args.out_freeze_ns);
+	EXPECT_LE(args.out_freeze_ns, args.out_max_freeze_ns);
+	EXPECT_LE(args.out_max_freeze_ns, args.out_total_ns);
+	turns = self->shared->count[0];
+	EXPECT_TRUE(RAW_WAIT(self->shared->count[0] > turns));
+
+	/* it is nowhere else; right before and right behind do not count */
+	args = raw_transact_args();
+	EXPECT_EQ(0, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(0, CHECK(&args, (uintptr_t)raw_spin - 16, raw_spin));
+	EXPECT_EQ(0, CHECK(&args, raw_spin_end, raw_spin_end + 16));
+}
+
+/* ---- inside, by a return address ---- */
+
+static long reads_for_ever(void *arg)
+{
+	struct raw_shared *shared = arg;
+	int fds[2];
+	char c;
+
+	if (pipe(fds))
+		return -1;
+	shared->tid = raw_gettid();
+	shared->ready = 1;
+	return read(fds[0], &c, 1);
+}
+
+static void calls_and_sleeps(struct raw_shared *shared)
+{
+	raw_call(reads_for_ever, shared);
+}
+
+static long spins_in_call(void *arg)
+{
+	struct raw_shared *shared = arg;
+
+	shared->tid = raw_gettid();
+	shared->ready = 1;
+	raw_spin(&shared->count[0]);
+	return 0;
+}
+
+static void calls_and_spins(struct raw_shared *shared)
+{
+	raw_call(spins_in_call, shared);
+}
+
+TEST_F(check, sleeping_on_stack)
+{
+	struct ulp_transact args = raw_transact_args();
+	uint8_t stack[8192];
+	uint64_t word;
+
+	START(calls_and_sleeps, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	args.stack = (uintptr_t)stack;
+	args.stack_size = sizeof(stack);
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+	EXPECT_EQ(self->pid, args.out_tid);
+	EXPECT_LT((uintptr_t)raw_call, args.out_value);
+	EXPECT_GE((uintptr_t)raw_call_end, args.out_value);
+	EXPECT_LE(args.out_sp, args.out_slot);
+	/* the copy of its stack has the word where it says */
+	ASSERT_LE(args.out_slot - args.out_sp + 8, args.out_stack_size);
+	memcpy(&word, stack + (args.out_slot - args.out_sp), 8);
+	EXPECT_EQ(args.out_value, word);
+	ASSERT_EQ(0, raw_read_mem(self->pid, args.out_slot, &word, 8));
+	EXPECT_EQ(args.out_value, word);
+}
+
+TEST_F(check, spinning_on_stack)
+{
+	struct ulp_transact args = raw_transact_args();
+	uint8_t stack[256];
+	uint64_t word;
+
+	START(calls_and_spins, 1);
+	ASSERT_TRUE(RAW_WAIT(self->shared->count[0]));
+	args.stack = (uintptr_t)stack;
+	args.stack_size = sizeof(stack);
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+	EXPECT_EQ(sizeof(stack), args.out_stack_size);
+	ASSERT_LE(args.out_slot - args.out_sp + 8, args.out_stack_size);
+	memcpy(&word, stack + (args.out_slot - args.out_sp), 8);
+	EXPECT_EQ(args.out_value, word);
+}
+
+/* A return address may be the end of a range, and never its start. */
+TEST_F(check, bounds)
+{
+	struct ulp_transact args = raw_transact_args();
+	uint64_t back;
+
+	START(calls_and_sleeps, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	ASSERT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	back = args.out_value;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, back - 1, back));
+	EXPECT_EQ(0, CHECK(&args, back, back + 1));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, back - 1, back + 1));
+	EXPECT_EQ(0, CHECK(&args, back - 2, back - 1));
+}
+
+/* The range is named, whatever the order of the plan. */
+TEST_F(check, many_ranges)
+{
+	static struct ulp_range ranges[1000];
+	struct ulp_transact args = raw_transact_args();
+	unsigned int i;
+
+	START(calls_and_sleeps, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	for (i = 0; i < 1000; i++)
+		ranges[i] = (struct ulp_range) { 0x10000 + 64 * (1000 - i),
+						 0x10000 + 64 * (1000 - i) + 64 };
+	args.backend = variant->backend;
+	args.flags = variant->flags;
+	args.ranges = (uintptr_t)ranges;
+	args.nr_ranges = 1000;
+	EXPECT_EQ(0, raw_transact(self->session, &args));
+	ranges[617] = (struct ulp_range) { (uintptr_t)raw_call, (uintptr_t)raw_call_end };
+	EXPECT_EQ(-EADDRINUSE, raw_transact(self->session, &args));
+	EXPECT_EQ(617, args.out_range);
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+}
+
+/* ---- words that are proven to be no return addresses ---- */
+
+static long keeps_a_word(void *arg)
+{
+	struct raw_shared *shared = arg;
+	volatile uint64_t word = (uintptr_t)raw_answer + 3;
+
+	shared->value = (uintptr_t)&word;
+	reads_for_ever(shared);
+	return word;
+}
+
+static void has_stale_word(struct raw_shared *shared)
+{
+	keeps_a_word(shared);
+}
+
+TEST_F(check, stale)
+{
+	struct ulp_transact args = raw_transact_args();
+	struct ulp_stale stale[3], good;
+	unsigned int i;
+
+	START(has_stale_word, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	memset(stale, 0xff, sizeof(stale));
+	for (i = 0; i < 3; i++)
+		stale[i].__reserved = 0;
+	args.stale = (uintptr_t)stale;
+	args.nr_stale = 3;
+	ASSERT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+	EXPECT_EQ(self->shared->value, args.out_slot);
+	EXPECT_EQ((uintptr_t)raw_answer + 3, args.out_value);
+	good = (struct ulp_stale) {
+		.tid = args.out_tid, .ip = args.out_ip, .sp = args.out_sp,
+		.slot = args.out_slot, .value = args.out_value,
+	};
+	stale[1] = good;
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+	/* all five must agree */
+	stale[1].tid++;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	stale[1] = good;
+	stale[1].ip++;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	stale[1] = good;
+	stale[1].sp += 8;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	stale[1] = good;
+	stale[1].slot += 8;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	stale[1] = good;
+	stale[1].value++;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+}
+
+/* ---- other stacks ---- */
+
+static struct raw_shared *handler_shared;
+
+static void handler(int sig)
+{
+	if (handler_shared->command == 2)
+		raw_spin(&handler_shared->count[0]);
+	reads_for_ever(handler_shared);
+}
+
+static void take_signal_on(struct raw_shared *shared, int flags)
+{
+	stack_t stack = { .ss_size = 64 * 1024, .ss_flags = flags };
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_ONSTACK };
+
+	handler_shared = shared;
+	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (sigaltstack(&stack, NULL))
+		_exit(1);
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+static long raises(void *arg)
+{
+	raise(SIGUSR1);
+	return 0;
+}
+
+static void sleeps_on_altstack(struct raw_shared *shared)
+{
+	take_signal_on(shared, 0);
+	raw_call(raises, shared);
+}
+
+static void sleeps_on_altstack_disarmed(struct raw_shared *shared)
+{
+	take_signal_on(shared, 1 << 31);	/* SS_AUTODISARM */
+	raw_call(raises, shared);
+}
+
+static void spins_on_altstack(struct raw_shared *shared)
+{
+	take_signal_on(shared, 0);
+	shared->command = 2;
+	shared->ready = 1;
+	raw_call(raises, shared);
+}
+
+TEST_F(check, sigaltstack)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(sleeps_on_altstack, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+}
+
+TEST_F(check, sigaltstack_disarmed)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(sleeps_on_altstack_disarmed, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+}
+
+TEST_F(check, sigaltstack_spinning)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(spins_on_altstack, 1);
+	ASSERT_TRUE(RAW_WAIT(self->shared->count[0]));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+}
+
+/* ---- no stack at all ---- */
+
+/* void raw_no_stack(volatile uint64_t *counter, uint64_t sp): counts with that sp */
+extern void raw_no_stack(volatile uint64_t *counter, uint64_t sp);
+
+asm(".pushsection .text\n"
+    ".globl raw_no_stack\n"
+    ".type raw_no_stack,@function\n"
+    "raw_no_stack: mov %rsi, %rsp\n"
+    "1: incq (%rdi)\n jmp 1b\n"
+    ".popsection\n");
+
+static void has_no_stack(struct raw_shared *shared)
+{
+	shared->ready = 1;
+	raw_no_stack(&shared->count[0], 0x1000);
+}
+
+static void has_odd_stack(struct raw_shared *shared)
+{
+	shared->ready = 1;
+	raw_no_stack(&shared->count[0], (uintptr_t)__builtin_frame_address(0) - 1001);
+}
+
+static void has_stack_without_access(struct raw_shared *shared)
+{
+	void *p = mmap(NULL, RAW_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	shared->ready = 1;
+	raw_no_stack(&shared->count[0], (uintptr_t)p + 8);
+}
+
+TEST_F(check, no_stack)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(has_no_stack, 1);
+	ASSERT_TRUE(RAW_WAIT(self->shared->count[0]));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(ULP_REASON_NO_STACK, args.out_reason);
+	EXPECT_EQ(self->pid, args.out_tid);
+	EXPECT_EQ(0x1000, args.out_sp);
+}
+
+TEST_F(check, odd_stack)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(has_odd_stack, 1);
+	ASSERT_TRUE(RAW_WAIT(self->shared->count[0]));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(ULP_REASON_NO_STACK, args.out_reason);
+}
+
+TEST_F(check, stack_without_access)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(has_stack_without_access, 1);
+	ASSERT_TRUE(RAW_WAIT(self->shared->count[0]));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(ULP_REASON_NO_STACK, args.out_reason);
+}
+
+/* A stack of 512 MB, of which little was ever touched. */
+static void *calls_on_big_stack(void *arg)
+{
+	raw_call(reads_for_ever, arg);
+	return NULL;
+}
+
+static void has_big_stack(struct raw_shared *shared)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 512UL << 20);
+	if (pthread_create(&thread, &attr, calls_on_big_stack, shared))
+		_exit(1);
+	pause();
+}
+
+TEST_F(check, big_stack)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(has_big_stack, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(self->shared->tid, args.out_tid);
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(2, args.out_threads);
+}
+
+/* A stack in a mapping of a file, whose pages come and go. */
+static void has_file_stack(struct raw_shared *shared)
+{
+	int fd = memfd_create("stack", 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+	void *stack;
+
+	if (ftruncate(fd, 1 << 20))
+		_exit(1);
+	stack = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, stack, 1 << 20);
+	if (pthread_create(&thread, &attr, calls_on_big_stack, shared))
+		_exit(1);
+	while (shared->command != 1)
+		usleep(500);
+	/* out of the page tables, still in the file */
+	madvise(stack, 1 << 20, MADV_DONTNEED);
+	shared->command = 2;
+	pause();
+}
+
+TEST_F(check, file_stack)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(has_file_stack, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	self->shared->command = 1;
+	ASSERT_TRUE(RAW_WAIT(self->shared->command == 2));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+	EXPECT_EQ(self->shared->tid, args.out_tid);
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+}
+
+/* mlock of its lower part splits the mapping of a stack in two. */
+static void *splits_its_stack(void *arg)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0) & -RAW_PAGE;
+	volatile char deep[3 * RAW_PAGE];
+
+	deep[0] = 1;
+	mlock((void *)(here - 16 * RAW_PAGE), 16 * RAW_PAGE);
+	reads_for_ever(arg);
+	return (void *)(uintptr_t)deep[0];
+}
+
+static long splits(void *arg)
+{
+	return (long)splits_its_stack(arg);
+}
+
+static void *calls_split(void *arg)
+{
+	raw_call(splits, arg);
+	return NULL;
+}
+
+static void has_split_stack(struct raw_shared *shared)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, calls_split, shared))
+		_exit(1);
+	pause();
+}
+
+TEST_F(check, split_stack)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(has_split_stack, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+	EXPECT_EQ(self->shared->tid, args.out_tid);
+}
+
+/* ---- processes that share the memory ---- */
+
+static int process(void *arg)
+{
+	raw_call(reads_for_ever, arg);
+	return 0;
+}
+
+static void clones_process(struct raw_shared *shared)
+{
+	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+
+	if (clone(process, stack + 65536, CLONE_VM | SIGCHLD, shared) < 0)
+		_exit(1);
+	pause();
+}
+
+TEST_F(check, clone_vm)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(clones_process, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->shared->tid, self->shared->tid)));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(self->shared->tid, args.out_tid);
+	EXPECT_NE(self->pid, args.out_tid);
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(2, args.out_threads);
+	kill(self->shared->tid, SIGKILL);
+}
+
+/*
+ * void raw_vfork(struct raw_shared *shared): as libc's, with the return address
+ * in a register only: the child overwrites the word on the stack and sleeps.
+ */
+extern void raw_vfork(struct raw_shared *shared, void (*child)(struct raw_shared *));
+extern char raw_vfork_end[];
+
+asm(".pushsection .text\n"
+    ".balign 64\n"
+    ".globl raw_vfork, raw_vfork_end\n"
+    ".type raw_vfork,@function\n"
+    "raw_vfork: sub $8, %rsp\n"
+    "  mov %rdi, %r12\n  mov %rsi, %r13\n"
+    "  call raw_vfork_call\n"
+    "  add $8, %rsp\n  ret\n"
+    "raw_vfork_end:\n"
+    ".balign 64\n"
+    "raw_vfork_call: pop %rdi\n"
+    "  mov $58, %eax\n  syscall\n"
+    "  test %eax, %eax\n  jz 1f\n"
+    "  push %rdi\n  ret\n"
+    "1: sub $65536, %rsp\n  and $-16, %rsp\n"	/* its own part of the stack */
+    "  mov %r12, %rdi\n  xor %eax, %eax\n  mov %rax, %rbx\n"
+    "  call *%r13\n  ud2\n"
+    ".popsection\n");
+
+static void vfork_child(struct raw_shared *shared)
+{
+	reads_for_ever(shared);
+}
+
+static void vforks(struct raw_shared *shared)
+{
+	raw_vfork(shared, vfork_child);
+}
+
+TEST_F(check, vfork)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(vforks, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->shared->tid, self->shared->tid)));
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_vfork, raw_vfork_end)) {
+		TH_LOG("threads %u", args.out_threads);
+	}
+	EXPECT_EQ(ULP_REASON_REGISTER, args.out_reason);
+	EXPECT_EQ(self->pid, args.out_tid);
+	EXPECT_EQ(offsetof(struct ulp_regs, di), args.out_slot);
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(2, args.out_threads);
+	kill(self->shared->tid, SIGKILL);
+}
+
+/* A leader that is gone, while its threads live. */
+static void *waits(void *arg)
+{
+	struct raw_shared *shared = arg;
+
+	raw_call(reads_for_ever, shared);
+	return NULL;
+}
+
+static void leader_exits(struct raw_shared *shared)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, waits, shared))
+		_exit(1);
+	syscall(SYS_exit, 0);
+}
+
+TEST_F(check, zombie_leader)
+{
+	struct ulp_transact args = raw_transact_args();
+	char path[64];
+	int mem;
+
+	self->pid = raw_victim(leader_exits, self->shared);
+	ASSERT_TRUE(RAW_WAIT(self->shared->ready));
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));
+	ASSERT_TRUE(RAW_WAIT(({
+		int fd = raw_open_mem(self->pid, O_RDWR);
+		int ret = fd < 0 ? fd : raw_session_of(fd);
+
+		close(fd);
+		close(ret);
+		ret < 0;
+	})));
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/mem", self->pid, self->shared->tid);
+	mem = open(path, O_RDWR);
+	ASSERT_LE(0, mem);
+	self->session = raw_session_of(mem);
+	close(mem);
+	ASSERT_LE(0, self->session);
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(self->shared->tid, args.out_tid);
+	EXPECT_EQ(0, raw_set_answer(self->session, raw_answer, 1, 2, &args));
+	EXPECT_EQ(1, args.out_threads);
+}
+
+/* ---- stamps ---- */
+
+static void *sleeps(void *arg)
+{
+	struct raw_shared *shared = arg;
+
+	__atomic_add_fetch(&shared->ready, 1, __ATOMIC_SEQ_CST);
+	pause();
+	return NULL;
+}
+
+static void many_sleep(struct raw_shared *shared)
+{
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < 20; i++)
+		if (pthread_create(&thread, NULL, sleeps, shared))
+			_exit(1);
+	sleeps(shared);
+}
+
+static unsigned int asleep_in(pid_t pid)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < 21; i++)
+		nr += is_asleep(pid, pid + i);
+	return nr;
+}
+
+TEST_F(check, sleepers_are_not_read_twice)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(many_sleep, 21);
+	ASSERT_TRUE(RAW_WAIT(asleep_in(self->pid) == 21));
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(21, args.out_threads);
+	EXPECT_EQ(21, args.out_asleep);
+	EXPECT_EQ(0, args.out_parked);
+	EXPECT_EQ(variant->flags & ULP_TRANSACT_NO_STAMPS ? 21 : 0, args.out_rescanned);
+}
+
+/*
+ * One of many that sleeps inside is refused without a freeze: the others are
+ * not held for it.
+ */
+static void one_of_many(struct raw_shared *shared)
+{
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < 20; i++)
+		if (pthread_create(&thread, NULL, sleeps, shared))
+			_exit(1);
+	while (shared->ready != 20)
+		usleep(500);
+	raw_call((long (*)(void *))(void *)sleeps, shared);
+}
+
+TEST_F(check, refusal_holds_nobody)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	START(one_of_many, 21);
+	ASSERT_TRUE(RAW_WAIT(asleep_in(self->pid) == 21));
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
+	EXPECT_EQ(self->pid, args.out_tid);
+	if (!(variant->flags & ULP_TRANSACT_NO_STAMPS))
+		EXPECT_EQ(0, args.out_max_freeze_ns);
+}
+
+TEST_HARNESS_MAIN
