@@ -49,7 +49,7 @@ static const struct option long_options[] = {
 	{ "allow-exceptions", no_argument, NULL, OPT_EXCEPTIONS },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, '?' },
+	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 }
 };
@@ -69,7 +69,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:l:t:qvV?", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "o:l:t:qvV?h", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'o':
 			options->out = optarg;
@@ -98,14 +98,17 @@ static int parse_options(int argc, char **argv, struct options *options)
 		case 'V':
 			puts("ulp-packer " ULP_VERSION);
 			return EXIT_MADE;
-		default:
-			/* getopt says '?' for what it does not know, too. */
-			if (c == '?' && !optopt && !strcmp(argv[optind - 1], "-?")) {
+		case '?':
+			/* getopt's word for what it does not know, too */
+			if (!strcmp(argv[optind - 1], "-?")) {
 				fputs(usage, stdout);
 				return EXIT_MADE;
 			}
 			fputs("Try 'ulp-packer pack --help'.\n", stderr);
 			return EXIT_USAGE;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_MADE;
 		}
 	}
 	if (optind == argc)
