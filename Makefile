@@ -78,7 +78,8 @@ user: $(ALL)
 # $(call kbuild,DIR,ARGUMENTS); kmod/Makefile keeps the products out of kmod/
 kbuild = $(if $(KDIR),,$(error no kernel headers: install linux-headers-amd64, or say KDIR=)) \
 	$(Q)O=$(O)/$(1) $(MAKE) $(if $(V),,-s) --no-print-directory -C $(TOP)/kmod KDIR=$(KDIR) \
-		ULP_VERSION=$(VERSION) $(if $(V),V=$(V)) $(2)
+		ULP_VERSION=$(VERSION) $(if $(V),V=$(V)) \
+		$(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=) $(2)
 
 KMODS := $(if $(wildcard $(TOP)/kmod/Kbuild),kmod-release kmod-debug)
 .PHONY: kmod kmod-release kmod-debug
@@ -95,7 +96,7 @@ kmod-debug: | deps-build
 # ---- tests ----
 
 .PHONY: selftests check check-unit bench demo vm
-selftests: $(LIBULP) $(PACKER_LIB) $(PACKER) | deps-build
+selftests: user | deps-build
 	$(Q)$(MAKE) --no-print-directory -C $(TOP)/selftests all
 
 check: all | deps-vm
