@@ -119,7 +119,8 @@ test_hook_after_patch() {
 }
 
 damaged() {
-	refused apply 1 container "$WORK/damaged.so"
+	tool 1 apply --json -p "${PID[$VICTIM]}" "$WORK/damaged.so"
+	json errors.0.reason=container errors.0.message results.#=0 summary.success=0
 	expect 42 answer 0
 }
 

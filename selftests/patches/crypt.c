@@ -2,12 +2,13 @@
 /* Debian's libcrypt, as perl uses it. */
 #include <stdio.h>
 
-char *new_crypt(const char *phrase, const char *setting);
+char *new_crypt_r(const char *phrase, const char *setting, void *data);
 
-char *new_crypt(const char *phrase, const char *setting)
+char *new_crypt_r(const char *phrase, const char *setting, void *data)
 {
 	static char buffer[256];
 
+	(void)data;
 	snprintf(buffer, sizeof(buffer), "patched %s %s", phrase, setting);
 	return buffer;
 }
