@@ -34,10 +34,12 @@
 
 /**
  * struct bench_shared - memory that the driver shares with the victim
- * @generation: the driver adds 1 to start a new measurement of the gap
- * @seen: the generation that @longest_gap_ns belongs to
+ * @generation: the driver adds 1 to end a measurement of the gap, and start the
+ *	next
+ * @seen: the generation that the probing thread has noticed
  * @longest_gap_ns: longest time between two looks of the probing thread at the
- *	clock: how long it was kept from running
+ *	clock, in the measurement that ended then: how long it was kept from
+ *	running
  */
 struct bench_shared {
 	_Atomic uint32_t generation;

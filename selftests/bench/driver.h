@@ -102,6 +102,7 @@ enum way {
 	WAY_GATE_NO_STAMPS,
 	WAY_STOP_MACHINE,
 	WAY_PTRACE,
+	WAY_PTRACE_FIFO,	/* with real-time priority */
 	NR_WAYS,
 };
 
@@ -124,7 +125,7 @@ uint64_t transact(int session, enum way way, const struct change_set *set, bool 
 		  int attempts, bool busy);
 
 /* the same by ptrace_patch */
-uint64_t ptrace_patch(pid_t pid, size_t count, bool revert, uint64_t *wall_ns);
+uint64_t ptrace_patch(pid_t pid, size_t count, bool revert, bool fifo, uint64_t *wall_ns);
 
 /* ---- the measurements ---- */
 

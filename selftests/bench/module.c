@@ -20,6 +20,7 @@ const char *const way_names[NR_WAYS] = {
 	[WAY_GATE_NO_STAMPS] = "gate, no stamps",
 	[WAY_STOP_MACHINE] = "stop_machine",
 	[WAY_PTRACE] = "ptrace",
+	[WAY_PTRACE_FIFO] = "ptrace, fifo",
 };
 
 static int device(void)
@@ -120,10 +121,10 @@ uint64_t transact(int session, enum way way, const struct change_set *set, bool 
 	return busy ? arg.out_max_freeze_ns : arg.out_freeze_ns;
 }
 
-uint64_t ptrace_patch(pid_t pid, size_t count, bool revert, uint64_t *wall_ns)
+uint64_t ptrace_patch(pid_t pid, size_t count, bool revert, bool fifo, uint64_t *wall_ns)
 {
 	char path[PATH_MAX], number[16], pairs[BENCH_FUNCTIONS][24], output[256];
-	char *argv[BENCH_FUNCTIONS + 4] = { path };
+	char *argv[BENCH_FUNCTIONS + 5] = { path };
 	int argc = 1;
 	uint64_t wall;
 
@@ -131,6 +132,8 @@ uint64_t ptrace_patch(pid_t pid, size_t count, bool revert, uint64_t *wall_ns)
 	snprintf(number, sizeof(number), "%d", pid);
 	if (revert)
 		argv[argc++] = "-r";
+	if (fifo)
+		argv[argc++] = "-f";
 	argv[argc++] = number;
 	for (size_t i = 0; i < count; i++) {
 		snprintf(pairs[i], sizeof(pairs[i]), "old_%zu:new_%zu", BENCH_FIRST + i,

@@ -7,6 +7,11 @@
 #include <unistd.h>
 #include "driver.h"
 
+static int way_width(enum way way)
+{
+	return strlen(way_names[way]) > 12 ? (int)strlen(way_names[way]) : 12;
+}
+
 /* fewer runs where one takes seconds */
 static int runs_for(int threads)
 {
@@ -16,15 +21,15 @@ static int runs_for(int threads)
 static uint64_t change(struct victim *victim, int session, enum way way,
 		       const struct change_set *set, bool revert)
 {
-	if (way == WAY_PTRACE)
-		return ptrace_patch(victim->pid, set->count, revert, NULL);
+	if (way >= WAY_PTRACE)
+		return ptrace_patch(victim->pid, set->count, revert, way == WAY_PTRACE_FIFO, NULL);
 	return transact(session, way, set, revert, 20, false);
 }
 
 /* Each run applies and reverts, and so gives two samples. */
 static double pause_us(struct victim *victim, enum way way, size_t count, int threads, int spinning)
 {
-	int session = way == WAY_PTRACE ? -1 : session_open(victim->pid);
+	int session = way >= WAY_PTRACE ? -1 : session_open(victim->pid);
 	struct change_set set;
 	struct samples samples = { 0 };
 
@@ -37,6 +42,18 @@ static double pause_us(struct victim *victim, enum way way, size_t count, int th
 		close(session);
 	return report_figure(&samples, "us", "pause.%s.threads%d.spinning%d.functions%zu",
 			     way_names[way], threads, spinning, count);
+}
+
+static void print_ways(void)
+{
+	for (enum way way = 0; way < NR_WAYS; way++)
+		printf(" %*s", way_width(way), way_names[way]);
+}
+
+static void print_us(enum way way, double us)
+{
+	printf(" %*.0f", way_width(way), us);
+	fflush(stdout);
 }
 
 static double pause_target(int threads)
@@ -57,8 +74,9 @@ void measure_pause(void)
 	report_title("Pause (us), half of the threads spinning",
 		     "How long the process is held: the module says it itself; ptrace_patch from\n"
 		     "the first PTRACE_INTERRUPT to the last PTRACE_DETACH.  Medians.");
-	printf("threads functions %12s %15s %12s %12s  gate/ptrace  100/1 functions\n",
-	       way_names[0], way_names[1], way_names[2], way_names[3]);
+	printf("threads functions");
+	print_ways();
+	printf("  gate/ptrace  100/1\n");
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
 		int threads = counts[i], spinning = threads / 2;
 		double us[2][NR_WAYS];
@@ -70,15 +88,17 @@ void measure_pause(void)
 			for (enum way way = 0; way < NR_WAYS; way++) {
 				us[f][way] = pause_us(&victim, way, functions[f], threads,
 						      spinning);
-				printf(" %*.0f", way == 1 ? 15 : 12, us[f][way]);
-				fflush(stdout);
+				print_us(way, us[f][way]);
 			}
 			printf("  %11.4f", us[f][WAY_GATE] / us[f][WAY_PTRACE]);
 			if (f)
-				printf("  %15.2f", us[1][WAY_GATE] / us[0][WAY_GATE]);
+				printf("  %5.2f", us[1][WAY_GATE] / us[0][WAY_GATE]);
 			putchar('\n');
 			report_ratio(us[f][WAY_GATE] / us[f][WAY_PTRACE], pause_target(threads),
 				     "pause, gate/ptrace, %d threads, %zu functions", threads,
+				     functions[f]);
+			report_ratio(us[f][WAY_GATE] / us[f][WAY_PTRACE_FIFO], 0,
+				     "pause, gate/ptrace fifo, %d threads, %zu functions", threads,
 				     functions[f]);
 		}
 		report_ratio(us[1][WAY_GATE] / us[0][WAY_GATE], 1.5,
@@ -94,8 +114,9 @@ void measure_sleepers(void)
 	double us[3][NR_WAYS];
 
 	report_title("Pause (us), all threads asleep", "As above; 1 function.");
-	printf("threads %12s %15s %12s %12s\n", way_names[0], way_names[1], way_names[2],
-	       way_names[3]);
+	printf("threads");
+	print_ways();
+	putchar('\n');
 	for (int i = 0; i < 3; i++) {
 		struct victim victim;
 
@@ -103,14 +124,14 @@ void measure_sleepers(void)
 		printf("%7d", counts[i]);
 		for (enum way way = 0; way < NR_WAYS; way++) {
 			us[i][way] = pause_us(&victim, way, 1, counts[i], 0);
-			printf(" %*.0f", way == 1 ? 15 : 12, us[i][way]);
+			print_us(way, us[i][way]);
 		}
 		putchar('\n');
 		victim_end(&victim);
 	}
 	printf("each   ");
 	for (enum way way = 0; way < NR_WAYS; way++)
-		printf(" %*.2f", way == 1 ? 15 : 12, (us[2][way] - us[0][way]) / 254);
+		printf(" %*.2f", way_width(way), (us[2][way] - us[0][way]) / 254);
 	putchar('\n');
 	report_ratio((us[2][WAY_GATE] - us[0][WAY_GATE]) / 254 / us[0][WAY_GATE], 0.01,
 		     "pause, one more sleeping thread/pause of 2 threads");
@@ -122,7 +143,7 @@ void measure_sleepers(void)
 
 static double gap_us(struct victim *victim, enum way way, size_t count, int threads)
 {
-	int session = way < WAY_PTRACE ? session_open(victim->pid) : -1;
+	int session = way >= WAY_PTRACE ? -1 : session_open(victim->pid);
 	struct change_set set;
 	struct samples samples = { 0 };
 
@@ -144,14 +165,15 @@ static double gap_us(struct victim *victim, enum way way, size_t count, int thre
 
 void measure_gap(void)
 {
-	static const int counts[] = { 2, 8, 64, 256 };
+	static const int counts[] = { 2, 8, 64 };
 
 	report_title("Gap (us) that a spinning thread feels",
 		     "The longest time that a thread with a processor of its own was kept from\n"
 		     "running.  Half of the threads spin; all others, and the patcher, share the\n"
 		     "other processors.  \"idle\": 20 ms in which nothing is patched.  1 function.");
-	printf("threads %12s %12s %15s %12s %12s  gate/ptrace\n", "idle", way_names[0],
-	       way_names[1], way_names[2], way_names[3]);
+	printf("threads %12s", "idle");
+	print_ways();
+	printf("  gate/ptrace\n");
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
 		int threads = counts[i];
 		struct victim victim;
@@ -161,12 +183,13 @@ void measure_gap(void)
 		printf("%7d %12.0f", threads, gap_us(&victim, NR_WAYS, 1, threads));
 		for (enum way way = 0; way < NR_WAYS; way++) {
 			us[way] = gap_us(&victim, way, 1, threads);
-			printf(" %*.0f", way == 1 ? 15 : 12, us[way]);
-			fflush(stdout);
+			print_us(way, us[way]);
 		}
 		printf("  %11.4f\n", us[WAY_GATE] / us[WAY_PTRACE]);
 		report_ratio(us[WAY_GATE] / us[WAY_PTRACE], pause_target(threads),
 			     "gap felt by a spinning thread, gate/ptrace, %d threads", threads);
+		report_ratio(us[WAY_GATE] / us[WAY_PTRACE_FIFO], 0,
+			     "gap felt by a spinning thread, gate/ptrace fifo, %d threads", threads);
 		victim_end(&victim);
 	}
 }
@@ -214,7 +237,7 @@ static void refusal_run(struct victim *victim, int session, int number,
 			else if (refused)
 				pause = ptrace_refused(victim->pid, spin);
 			else
-				pause = ptrace_patch(victim->pid, 1, revert, NULL);
+				pause = ptrace_patch(victim->pid, 1, revert, false, NULL);
 			sample_add(&pauses[by_ptrace][number], (double)pause / 1000);
 			sample_add(&gaps[by_ptrace][number], (double)victim_gap(victim) / 1000);
 		}
@@ -235,7 +258,7 @@ void measure_refusal(void)
 		     "which has nothing to do with it.");
 	victim_start(&victim, (struct victim_options){ 64, 32, 1, 1 });
 	session = session_open(victim.pid);
-	for (int run = 0; run < 5; run++)
+	for (int run = 0; run < 3; run++)
 		for (int i = 0; i < NR_CASES; i++)
 			refusal_run(&victim, session, i, pauses, gaps);
 	close(session);

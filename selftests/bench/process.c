@@ -118,12 +118,11 @@ unsigned long long victim_ask(struct victim *victim, const char *question)
 
 uint64_t victim_gap(struct victim *victim)
 {
-	uint64_t gap = atomic_load(&victim->shared->longest_gap_ns);
 	uint32_t generation = atomic_fetch_add(&victim->shared->generation, 1) + 1;
 
 	while (atomic_load(&victim->shared->seen) != generation)
 		sched_yield();
-	return gap;
+	return atomic_load(&victim->shared->longest_gap_ns);
 }
 
 int run_program(char *const *argv, char *output, size_t size, uint64_t *wall_ns)

@@ -2,10 +2,12 @@
 /*
  * The least that a patcher by ptrace can do:
  *
- *	ptrace_patch [-r] [-a ATTEMPTS] PID OLD:NEW...
+ *	ptrace_patch [-r] [-f] [-a ATTEMPTS] PID OLD:NEW...
  *
  * Makes functions OLD of PID's executable jump to functions NEW of the same
- * executable; -r takes it back.  There is no patch file to read, nothing to map
+ * executable; -r takes it back.  With -f it gives itself real-time priority, so
+ * that the threads it releases do not keep it from releasing the others; no
+ * patcher by ptrace that is in use does that.  There is no patch file to read, nothing to map
  * into the process, nothing to relocate and no record to write; ulp-tool-ptrace
  * (see ptrace_sys.c) does all that.
  *
@@ -15,6 +17,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +43,14 @@ static void look_up(pid_t pid, char **pairs, size_t count, struct bench_change *
 	if (problem)
 		errx(1, "%s", problem);
 	free(names);
+}
+
+static void real_time(void)
+{
+	struct sched_param param = { .sched_priority = 50 };
+
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		err(1, "sched_setscheduler");
 }
 
 static int patch(pid_t pid, const struct bench_change *changes, size_t count, bool revert,
@@ -84,16 +95,18 @@ int main(int argc, char **argv)
 	size_t count;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "ra:")) != -1) {
+	while ((option = getopt(argc, argv, "rfa:")) != -1) {
 		if (option == 'r')
 			revert = true;
+		else if (option == 'f')
+			real_time();
 		else if (option == 'a')
 			attempts = atoi(optarg);
 		else
 			return 2;
 	}
 	if (argc - optind < 2)
-		errx(2, "usage: ptrace_patch [-r] [-a ATTEMPTS] PID OLD:NEW...");
+		errx(2, "usage: ptrace_patch [-r] [-f] [-a ATTEMPTS] PID OLD:NEW...");
 	pid = atoi(argv[optind]);
 	count = (size_t)(argc - optind - 1);
 	changes = calloc(count, sizeof(*changes));

@@ -5,8 +5,9 @@
  *	bench_victim SHARED THREADS SPINNING [pin] [inside]
  *
  * SHARED is a file descriptor with a struct bench_shared.  There are THREADS
- * threads with the main thread, of which SPINNING never sleep; the first of
- * these is the probe that measures the gap.  "pin" gives the probe processor 0
+ * threads with the main thread, of which SPINNING never sleep; the middle one of
+ * these is the probe that measures the gap: neither the first to be stopped and
+ * released, nor the last.  "pin" gives the probe processor 0
  * for itself and leaves the others to the rest, so that what it feels is the
  * patching and not the other threads.  With "inside", one more thread sleeps in
  * old_sleep() for ever, and one more spins in old_spin().
@@ -100,14 +101,13 @@ static void *probe(void *arg)
 		uint32_t generation = atomic_load_explicit(&shared->generation,
 							   memory_order_relaxed);
 
+		if (now - last > longest)
+			longest = now - last;
 		if (generation != seen) {
 			seen = generation;
-			longest = 0;
-			atomic_store(&shared->longest_gap_ns, 0);
-			atomic_store(&shared->seen, seen);
-		} else if (now - last > longest) {
-			longest = now - last;
 			atomic_store(&shared->longest_gap_ns, longest);
+			atomic_store(&shared->seen, seen);
+			longest = 0;
 		}
 		last = now;
 	}
@@ -192,7 +192,7 @@ int main(int argc, char **argv)
 	pin_to(false);
 	for (int i = 1; i < threads; i++) {
 		if (i <= spinning)
-			start(i == 1 ? probe : spin);
+			start(i == (spinning + 1) / 2 ? probe : spin);
 		else
 			start(sleep_for_ever);
 	}

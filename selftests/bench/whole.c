@@ -29,7 +29,7 @@ static void wall_run(pid_t pid, struct samples *samples)
 	sample_add(&samples[BY_PTRACE], by_ptrace_us("apply", pid));
 	by_ptrace_us("revert", pid);
 	for (int back = 0; back < 2; back++) {
-		ptrace_patch(pid, 1, back, &wall_ns);
+		ptrace_patch(pid, 1, back, false, &wall_ns);
 		sample_add(&samples[BARE], (double)wall_ns / 1000);
 	}
 }
