@@ -28,11 +28,13 @@ Q := @
 say = @printf '  %-7s %s\n'
 endif
 
-# Kernel headers: the running kernel's, else the newest that are installed.
-# Recursive on purpose: "make deps" may just have brought them.
+# Kernel headers: those of KVER, installed or unpacked by selftests/vm/fetch; else
+# the running kernel's, else the newest that are installed.  Recursive on purpose:
+# "make deps" may just have brought them.
 KDIRS	= $(if $(KVER),,$(wildcard /lib/modules/$(shell uname -r)/build/.config)) \
 	  $(shell ls -1d /usr/src/linux-headers-$(or $(KVER),*)/.config \
-		/lib/modules/$(or $(KVER),*)/build/.config 2>/dev/null | sort -rV)
+		/lib/modules/$(or $(KVER),*)/build/.config 2>/dev/null | sort -rV) \
+	  $(wildcard $(VMDIR)/headers-$(KVER)/usr/src/linux-headers-$(KVER)/.config)
 KDIR	?= $(patsubst %/.config,%,$(firstword $(KDIRS)))
 
 # Variables of our command line are not those of the makefiles we call: kbuild
@@ -79,7 +81,8 @@ user: $(ALL)
 kbuild = $(if $(KDIR),,$(error no kernel headers: install linux-headers-amd64, or say KDIR=)) \
 	$(Q)O=$(O)/$(1) $(MAKE) $(if $(V),,-s) --no-print-directory -C $(TOP)/kmod KDIR=$(KDIR) \
 		ULP_VERSION=$(VERSION) $(if $(V),V=$(V)) \
-		$(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=) $(2)
+		$(if $(and $(wildcard $(KDIR)/vmlinux),$(shell command -v pahole)),,\
+			CONFIG_DEBUG_INFO_BTF_MODULES=) $(2)
 
 KMODS := $(if $(wildcard $(TOP)/kmod/Kbuild),kmod-release kmod-debug)
 .PHONY: kmod kmod-release kmod-debug
