@@ -107,6 +107,13 @@ static bool read_sections(struct object *object)
 			error("%s: damaged section headers: %s", object->path, elf_errmsg(-1));
 			return false;
 		}
+		if (shdr.sh_type != SHT_NOBITS && shdr.sh_type != SHT_NULL &&
+		    (shdr.sh_offset > object->file_size ||
+		     shdr.sh_size > object->file_size - shdr.sh_offset)) {
+			error("%s: damaged section headers: a section is outside the file",
+			      object->path);
+			return false;
+		}
 		name = elf_strptr(object->elf, names, shdr.sh_name);
 		section = &append(object->sections, object->nr_sections);
 		section->name = name ? name : "";

@@ -6,6 +6,7 @@
 # objdump say; what it cannot do it refuses, at line and column.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/packer.lib"
+ZLIB=/lib/x86_64-linux-gnu/libz.so.1
 
 # ---- what it makes ----
 

@@ -252,7 +252,7 @@ test_debian_libraries() {
 		all=$((all + count))
 	done
 	note "$all functions"
-	[ $all -gt 100 ] || skip "no libraries"
+	[ "$all" -gt 100 ] || skip "no libraries"
 }
 
 run_tests test_endbr64 test_patchable_nops test_short_functions test_false_padding test_ways_in \

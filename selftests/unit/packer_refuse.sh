@@ -4,6 +4,8 @@
 #
 # What ulp-packer finds by name, and what it refuses: patches that could not
 # work, targets that are not the right ones, names that mean two things.
+#
+# shellcheck disable=SC2016 # a dollar is assembly here
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/packer.lib"
 
@@ -233,8 +235,8 @@ test_refused_files() {
 	new_function
 	old_library
 	echo '.globl f; .type f,@function; f: ret; .size f,.-f' >"$WORK/f.s"
-	as --32 -o "$WORK/f.o" "$WORK/f.s" && ld -m elf_i386 -shared -o "$WORK/32.so" "$WORK/f.o" ||
-		fail "no 32-bit object"
+	as --32 -o "$WORK/f.o" "$WORK/f.s" || fail "no 32-bit assembler"
+	ld -m elf_i386 -shared -o "$WORK/32.so" "$WORK/f.o" || fail "no 32-bit linker"
 	echo "f:new_f" >"$WORK/x.dsc"
 	pack 1 -l "$WORK/new.so" -t "$WORK/32.so" "$WORK/x.dsc"
 	says "32.so: a 32-bit file"
@@ -265,7 +267,7 @@ test_damaged_objects() {
 		cp "$WORK/old.so" "$WORK/bad.so"
 		if ((i % 3)); then
 			# the same bytes each time, all over the file and its headers
-			printf "\\x$(printf %x $((i * 37 % 256)))" | dd of="$WORK/bad.so" bs=1 \
+			printf '%b' "\\x$(printf %x $((i * 37 % 256)))" | dd of="$WORK/bad.so" bs=1 \
 				seek=$((i % 3 == 1 ? i * 7 % 4096 : i * 9973 % size)) conv=notrunc 2>/dev/null
 		else
 			truncate -s $((size * i / 150)) "$WORK/bad.so"
@@ -275,8 +277,8 @@ test_damaged_objects() {
 			timeout 60 "$ULP_PACKER" pack $role -o "$WORK/out.so" "$WORK/x.dsc" \
 				>"$WORK/out" 2>"$WORK/err"
 			status=$?
-			[ $status -le 1 ] || fail "damage $i: status $status: $(cat "$WORK/err")"
-			[ $status -eq 0 ] || grep -q 'error: ' "$WORK/err" || fail "damage $i: no word"
+			[ "$status" -le 1 ] || fail "damage $i: status $status: $(cat "$WORK/err")"
+			[ "$status" -eq 0 ] || grep -q 'error: ' "$WORK/err" || fail "damage $i: no word"
 		done
 	done
 }
