@@ -83,14 +83,11 @@ uint64_t tool_run(const char *program, const char *verb, size_t count, const cha
 /* the same with ulp-tool, for one process */
 uint64_t tool_change(const char *verb, size_t count, pid_t pid);
 
-/* number behind "KEY" in a program's output */
-uint64_t output_number(const char *output, const char *key);
-
 extern const char *bench_dir;	/* where the programs of the benchmark are */
 extern const char *ulp_tool;	/* and */
 extern const char *ulp_tool_ptrace;	/* its likeness, see ptrace_sys.c */
 
-/* ---- module.c: transactions without a tool ---- */
+/* ---- transact.c: transactions without a tool, by the module and by ptrace ---- */
 
 struct change_set {
 	size_t count;
@@ -109,7 +106,15 @@ enum way {
 extern const char *const way_names[NR_WAYS];
 
 const char *module_version(void);
-int session_open(pid_t pid);
+
+struct session {
+	pid_t pid;
+	int mem;	/* /proc/PID/mem */
+	int module;	/* session of /dev/ulp */
+};
+
+void session_open(struct session *session, pid_t pid);
+void session_close(struct session *session);
 
 /* the first @count functions of a victim */
 void change_set_find(pid_t pid, size_t count, struct change_set *set);
@@ -118,14 +123,11 @@ void change_set_find(pid_t pid, size_t count, struct change_set *set);
 void change_set_inside(pid_t pid, bool spin, struct change_set *set);
 
 /*
- * Apply or take back; returns how long the victim was held, in ns, by the last
- * attempt.  With @busy it must be refused, in each of @attempts attempts.
+ * Apply, or take back; returns how long the victim was held, in us, by the last
+ * attempt.  With @refused there is one attempt, and it must be refused.
  */
-uint64_t transact(int session, enum way way, const struct change_set *set, bool revert,
-		  int attempts, bool busy);
-
-/* the same by ptrace_patch */
-uint64_t ptrace_patch(pid_t pid, size_t count, bool revert, bool fifo, uint64_t *wall_ns);
+double transact(const struct session *session, enum way way, const struct change_set *set,
+		bool revert, bool refused);
 
 /* ---- the measurements ---- */
 

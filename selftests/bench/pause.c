@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* How long a process is held: by its length, and as a thread of it feels it. */
-#include <err.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,28 +16,19 @@ static int runs_for(int threads)
 	return threads > 100 ? 3 : threads > 10 ? 5 : 9;
 }
 
-static uint64_t change(struct victim *victim, int session, enum way way,
-		       const struct change_set *set, bool revert)
-{
-	if (way >= WAY_PTRACE)
-		return ptrace_patch(victim->pid, set->count, revert, way == WAY_PTRACE_FIFO, NULL);
-	return transact(session, way, set, revert, 20, false);
-}
-
 /* Each run applies and reverts, and so gives two samples. */
 static double pause_us(struct victim *victim, enum way way, size_t count, int threads, int spinning)
 {
-	int session = way >= WAY_PTRACE ? -1 : session_open(victim->pid);
-	struct change_set set;
 	struct samples samples = { 0 };
+	struct session session;
+	struct change_set set;
 
+	session_open(&session, victim->pid);
 	change_set_find(victim->pid, count, &set);
 	for (int run = 0; run < runs_for(threads); run++)
 		for (int revert = 0; revert < 2; revert++)
-			sample_add(&samples,
-				   change(victim, session, way, &set, revert) / 1000.0);
-	if (session >= 0)
-		close(session);
+			sample_add(&samples, transact(&session, way, &set, revert, false));
+	session_close(&session);
 	return report_figure(&samples, "us", "pause.%s.threads%d.spinning%d.functions%zu",
 			     way_names[way], threads, spinning, count);
 }
@@ -72,8 +61,8 @@ void measure_pause(void)
 	static const size_t functions[] = { 1, BENCH_FUNCTIONS };
 
 	report_title("Pause (us), half of the threads spinning",
-		     "How long the process is held: the module says it itself; ptrace_patch from\n"
-		     "the first PTRACE_INTERRUPT to the last PTRACE_DETACH.  Medians.");
+		     "How long the process is held: the module says it itself; ptrace from the first\n"
+		     "PTRACE_INTERRUPT to the last PTRACE_DETACH.  Medians.");
 	printf("threads functions");
 	print_ways();
 	printf("  gate/ptrace  100/1\n");
@@ -95,10 +84,10 @@ void measure_pause(void)
 				printf("  %5.2f", us[1][WAY_GATE] / us[0][WAY_GATE]);
 			putchar('\n');
 			report_ratio(us[f][WAY_GATE] / us[f][WAY_PTRACE], pause_target(threads),
-				     "pause, gate/ptrace, %d threads, %zu functions", threads,
+				     "pause, gate/ptrace, %d threads, %zu function(s)", threads,
 				     functions[f]);
 			report_ratio(us[f][WAY_GATE] / us[f][WAY_PTRACE_FIFO], 0,
-				     "pause, gate/ptrace fifo, %d threads, %zu functions", threads,
+				     "pause, gate/ptrace fifo, %d threads, %zu function(s)", threads,
 				     functions[f]);
 		}
 		report_ratio(us[1][WAY_GATE] / us[0][WAY_GATE], 1.5,
@@ -133,32 +122,30 @@ void measure_sleepers(void)
 	for (enum way way = 0; way < NR_WAYS; way++)
 		printf(" %*.2f", way_width(way), (us[2][way] - us[0][way]) / 254);
 	putchar('\n');
-	report_ratio((us[2][WAY_GATE] - us[0][WAY_GATE]) / 254 / us[0][WAY_GATE], 0.01,
-		     "pause, one more sleeping thread/pause of 2 threads");
 	report_ratio((us[2][WAY_GATE] - us[0][WAY_GATE]) / (us[2][WAY_PTRACE] - us[0][WAY_PTRACE]),
-		     0, "pause, one more sleeping thread, gate/ptrace");
+		     0.01, "pause, one more sleeping thread, gate/ptrace");
 }
 
 /* ---- as a thread feels it ---- */
 
 static double gap_us(struct victim *victim, enum way way, size_t count, int threads)
 {
-	int session = way >= WAY_PTRACE ? -1 : session_open(victim->pid);
-	struct change_set set;
 	struct samples samples = { 0 };
+	struct session session;
+	struct change_set set;
 
+	session_open(&session, victim->pid);
 	change_set_find(victim->pid, count, &set);
 	for (int run = 0; run < runs_for(threads); run++)
 		for (int revert = 0; revert < 2; revert++) {
 			victim_gap(victim);
 			if (way < NR_WAYS)
-				change(victim, session, way, &set, revert);
+				transact(&session, way, &set, revert, false);
 			else
 				usleep(20000);
-			sample_add(&samples, victim_gap(victim) / 1000.0);
+			sample_add(&samples, (double)victim_gap(victim) / 1000);
 		}
-	if (session >= 0)
-		close(session);
+	session_close(&session);
 	return report_figure(&samples, "us", "gap.%s.threads%d",
 			     way < NR_WAYS ? way_names[way] : "idle", threads);
 }
@@ -202,45 +189,26 @@ static const char *const case_names[NR_CASES] = {
 	"applied", "refused, it sleeps", "refused, it runs",
 };
 
-static uint64_t ptrace_refused(pid_t pid, bool spin)
-{
-	char path[PATH_MAX], number[16], output[256];
-	char *const argv[] = { path, "-a", "1", number,
-			       spin ? "old_spin:new_spin" : "old_sleep:new_sleep", NULL };
-
-	snprintf(path, sizeof(path), "%s/ptrace_patch", bench_dir);
-	snprintf(number, sizeof(number), "%d", pid);
-	run_expect(3, argv, output, sizeof(output));
-	return output_number(output, "longest_ns=");
-}
-
 /* Both ways of one case; each gives two samples, of the pause and of the gap. */
-static void refusal_run(struct victim *victim, int session, int number,
+static void refusal_run(struct victim *victim, const struct session *session, int number,
 			struct samples pauses[2][NR_CASES], struct samples gaps[2][NR_CASES])
 {
-	bool refused = number != APPLIED, spin = number == RUNNING;
+	bool refused = number != APPLIED;
 	struct change_set set;
-	uint64_t pause;
 
 	if (refused)
-		change_set_inside(victim->pid, spin, &set);
+		change_set_inside(victim->pid, number == RUNNING, &set);
 	else
 		change_set_find(victim->pid, 1, &set);
-	for (int by_ptrace = 0; by_ptrace < 2; by_ptrace++)
-		for (int again = 0; again < 2; again++) {
-			bool revert = again && !refused;
+	for (int i = 0; i < 4; i++) {
+		int by_ptrace = i / 2, again = i % 2;
 
-			victim_gap(victim);
-			if (!by_ptrace)
-				pause = transact(session, WAY_GATE, &set, revert,
-						 refused ? 1 : 20, refused);
-			else if (refused)
-				pause = ptrace_refused(victim->pid, spin);
-			else
-				pause = ptrace_patch(victim->pid, 1, revert, false, NULL);
-			sample_add(&pauses[by_ptrace][number], (double)pause / 1000);
-			sample_add(&gaps[by_ptrace][number], (double)victim_gap(victim) / 1000);
-		}
+		victim_gap(victim);
+		sample_add(&pauses[by_ptrace][number],
+			   transact(session, by_ptrace ? WAY_PTRACE : WAY_GATE, &set,
+				    again && !refused, refused));
+		sample_add(&gaps[by_ptrace][number], (double)victim_gap(victim) / 1000);
+	}
 }
 
 /* P3: a refusal never holds an innocent thread longer than a success does. */
@@ -249,19 +217,19 @@ void measure_refusal(void)
 	static const char *const ways[] = { "gate", "ptrace" };
 	struct samples pauses[2][NR_CASES] = { 0 }, gaps[2][NR_CASES] = { 0 };
 	double pause[2][NR_CASES], gap[2][NR_CASES];
+	struct session session;
 	struct victim victim;
-	int session;
 
 	report_title("A refused patch (us)",
 		     "64 threads, half of them spinning, and one more that stays inside the function\n"
 		     "to be replaced, asleep or running; one attempt.  The gap is that of a thread\n"
 		     "which has nothing to do with it.");
 	victim_start(&victim, (struct victim_options){ 64, 32, 1, 1 });
-	session = session_open(victim.pid);
+	session_open(&session, victim.pid);
 	for (int run = 0; run < 3; run++)
 		for (int i = 0; i < NR_CASES; i++)
-			refusal_run(&victim, session, i, pauses, gaps);
-	close(session);
+			refusal_run(&victim, &session, i, pauses, gaps);
+	session_close(&session);
 	victim_end(&victim);
 	printf("%-20s %12s %12s %12s %12s\n", "", "pause, gate", "gap, gate", "pause, ptrace",
 	       "gap, ptrace");

@@ -198,12 +198,3 @@ uint64_t tool_change(const char *verb, size_t count, pid_t pid)
 	snprintf(number, sizeof(number), "%d", pid);
 	return tool_run(ulp_tool, verb, count, "-p", number);
 }
-
-uint64_t output_number(const char *output, const char *key)
-{
-	const char *at = strstr(output, key);
-
-	if (!at)
-		errx(1, "no %s in '%s'", key, output);
-	return strtoull(at + strlen(key), NULL, 10);
-}

@@ -2,22 +2,18 @@
 /*
  * The least that a patcher by ptrace can do:
  *
- *	ptrace_patch [-r] [-f] [-a ATTEMPTS] PID OLD:NEW...
+ *	ptrace_patch [-r] PID OLD:NEW...
  *
  * Makes functions OLD of PID's executable jump to functions NEW of the same
- * executable; -r takes it back.  With -f it gives itself real-time priority, so
- * that the threads it releases do not keep it from releasing the others; no
- * patcher by ptrace that is in use does that.  There is no patch file to read, nothing to map
+ * executable; -r takes it back.  There is no patch file to read, nothing to map
  * into the process, nothing to relocate and no record to write; ulp-tool-ptrace
  * (see ptrace_sys.c) does all that.
  *
- * Prints "pause_ns=N longest_ns=N attempts=N", of the last attempt and of the
- * longest.  Exit status: 0 done, 1 failed, 3 a thread was inside.
+ * Exit status: 0 done, 1 failed, 3 a thread was inside.
  */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,21 +41,12 @@ static void look_up(pid_t pid, char **pairs, size_t count, struct bench_change *
 	free(names);
 }
 
-static void real_time(void)
-{
-	struct sched_param param = { .sched_priority = 50 };
-
-	if (sched_setscheduler(0, SCHED_FIFO, &param))
-		err(1, "sched_setscheduler");
-}
-
-static int patch(pid_t pid, const struct bench_change *changes, size_t count, bool revert,
-		 int attempts)
+static int patch(pid_t pid, const struct bench_change *changes, size_t count, bool revert)
 {
 	struct ulp_range *ranges = calloc(count, sizeof(*ranges));
 	struct ulp_write *writes = calloc(count, sizeof(*writes));
 	struct ulp_transact transact = {
-		.attempts = attempts,
+		.attempts = 20,
 		.retry_ns = 5000000,
 		.ranges = (uintptr_t)ranges,
 		.writes = (uintptr_t)writes,
@@ -77,8 +64,6 @@ static int patch(pid_t pid, const struct bench_change *changes, size_t count, bo
 	if (mem < 0)
 		err(1, "%s", path);
 	status = by_ptrace_transact(pid, mem, &transact);
-	printf("pause_ns=%llu longest_ns=%llu attempts=%u\n", transact.out_freeze_ns,
-	       transact.out_max_freeze_ns, transact.out_attempts);
 	if (status && status != -EADDRINUSE)
 		warnx("%s", status == -ESTALE ? "the code is not what it should be" :
 						strerror(-status));
@@ -90,28 +75,23 @@ static int patch(pid_t pid, const struct bench_change *changes, size_t count, bo
 int main(int argc, char **argv)
 {
 	struct bench_change *changes;
-	int option, attempts = 20;
+	int option;
 	bool revert = false;
 	size_t count;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "rfa:")) != -1) {
-		if (option == 'r')
-			revert = true;
-		else if (option == 'f')
-			real_time();
-		else if (option == 'a')
-			attempts = atoi(optarg);
-		else
+	while ((option = getopt(argc, argv, "r")) != -1) {
+		if (option != 'r')
 			return 2;
+		revert = true;
 	}
 	if (argc - optind < 2)
-		errx(2, "usage: ptrace_patch [-r] [-f] [-a ATTEMPTS] PID OLD:NEW...");
+		errx(2, "usage: ptrace_patch [-r] PID OLD:NEW...");
 	pid = atoi(argv[optind]);
 	count = (size_t)(argc - optind - 1);
 	changes = calloc(count, sizeof(*changes));
 	if (!changes)
 		err(1, "calloc");
 	look_up(pid, argv + optind + 1, count, changes);
-	return patch(pid, changes, count, revert, attempts);
+	return patch(pid, changes, count, revert);
 }

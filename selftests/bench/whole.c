@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* How long a command takes from its start to its end, for one process and many. */
 #include <err.h>
+#include <limits.h>
 #include <stdio.h>
 #include "driver.h"
 
@@ -20,61 +21,72 @@ static double by_ptrace_us(const char *verb, pid_t pid)
 	return (double)tool_run(ulp_tool_ptrace, verb, 1, "-p", number) / 1000;
 }
 
+static double bare_us(bool revert, pid_t pid)
+{
+	char path[PATH_MAX], number[16], pair[] = "old_100:new_100";
+	char *const argv[] = { path, revert ? "-r" : number, revert ? number : pair,
+			       revert ? pair : NULL, NULL };
+
+	snprintf(path, sizeof(path), "%s/ptrace_patch", bench_dir);
+	snprintf(number, sizeof(number), "%d", pid);
+	return (double)run_expect(0, argv, NULL, 0) / 1000;
+}
+
 static void wall_run(pid_t pid, struct samples *samples)
 {
-	uint64_t wall_ns;
-
 	sample_add(&samples[APPLY], (double)tool_change("apply", 1, pid) / 1000);
 	sample_add(&samples[REVERT], (double)tool_change("revert", 1, pid) / 1000);
 	sample_add(&samples[BY_PTRACE], by_ptrace_us("apply", pid));
 	by_ptrace_us("revert", pid);
-	for (int back = 0; back < 2; back++) {
-		ptrace_patch(pid, 1, back, false, &wall_ns);
-		sample_add(&samples[BARE], (double)wall_ns / 1000);
-	}
+	sample_add(&samples[BARE], bare_us(false, pid));
+	sample_add(&samples[BARE], bare_us(true, pid));
 }
 
 void measure_wall(void)
 {
-	static const int counts[] = { 1, 2, 64, 256 };
+	static const struct {
+		int threads, spinning;
+	} cases[] = { { 1, 0 }, { 2, 1 }, { 64, 0 }, { 64, 32 }, { 256, 0 } };
 	char *const version[] = { (char *)ulp_tool, "--version", NULL };
 	struct samples start = { 0 };
 
 	for (int run = 0; run < 9; run++)
 		sample_add(&start, (double)run_expect(0, version, NULL, 0) / 1000);
 	report_title("Wall time of one command (us)",
-		     "From before its creation to its end; 1 function, half of the threads\n"
-		     "spinning.  \"apply by ptrace\" is ulp-tool-ptrace, which does all that ulp-tool\n"
-		     "does, by ptrace.  ptrace_patch does less than either: it reads no patch file,\n"
-		     "maps and relocates no code, and leaves no record.");
+		     "From before its creation to its end; 1 function.  \"apply by ptrace\" is\n"
+		     "ulp-tool-ptrace, which does all that ulp-tool does, by ptrace.  ptrace_patch\n"
+		     "does less than either: it reads no patch file, maps and relocates no code,\n"
+		     "and leaves no record.");
 	printf("ulp-tool --version: %.0f\n\n",
 	       report_figure(&start, "us", "wall.ulp-tool.version"));
-	printf("threads");
+	printf("threads spinning");
 	for (int i = 0; i < NR_COMMANDS; i++)
 		printf(" %15s", command_names[i]);
 	printf("  apply/by ptrace\n");
-	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct samples samples[NR_COMMANDS] = { 0 };
-		int threads = counts[i];
+		int threads = cases[i].threads, spinning = cases[i].spinning;
 		struct victim victim;
 		double us[NR_COMMANDS];
 
-		victim_start(&victim, (struct victim_options){ threads, threads / 2, 0, 0 });
-		for (int run = 0; run < (threads > 100 ? 3 : 7); run++)
+		victim_start(&victim, (struct victim_options){ threads, spinning, 0, 0 });
+		for (int run = 0; run < (spinning > 10 ? 3 : 7); run++)
 			wall_run(victim.pid, samples);
 		victim_end(&victim);
-		printf("%7d", threads);
+		printf("%7d %8d", threads, spinning);
 		for (int j = 0; j < NR_COMMANDS; j++) {
-			us[j] = report_figure(&samples[j], "us", "wall.%s.threads%d",
-					      command_names[j], threads);
+			us[j] = report_figure(&samples[j], "us", "wall.%s.threads%d.spinning%d",
+					      command_names[j], threads, spinning);
 			printf(" %15.0f", us[j]);
 		}
 		printf("  %15.4f\n", us[APPLY] / us[BY_PTRACE]);
 		fflush(stdout);
 		report_ratio(us[APPLY] / us[BY_PTRACE], 0.5,
-			     "wall time, ulp-tool apply/the same by ptrace, %d threads", threads);
+			     "wall time, ulp-tool/the same by ptrace, %d threads, %d spinning",
+			     threads, spinning);
 		report_ratio(us[APPLY] / us[BARE], 0,
-			     "wall time, ulp-tool apply/ptrace_patch, %d threads", threads);
+			     "wall time, ulp-tool/ptrace_patch, %d threads, %d spinning", threads,
+			     spinning);
 	}
 }
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The same change to a victim in several ways: transactions of the module, made
- * by this process itself, and the ptrace patcher.
+ * The same change to a victim in several ways, made by this process itself: by
+ * the module, and by ptrace.
  */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "by_ptrace.h"
 #include "driver.h"
 #include "ulp.h"
 
@@ -44,21 +45,26 @@ const char *module_version(void)
 	return (const char *)query.out_version;
 }
 
-int session_open(pid_t pid)
+void session_open(struct session *session, pid_t pid)
 {
 	struct ulp_session_open arg = { .size = sizeof(arg) };
 	char path[64];
-	int session;
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	arg.mem_fd = open(path, O_RDWR | O_CLOEXEC);
-	if (arg.mem_fd < 0)
+	session->pid = pid;
+	session->mem = open(path, O_RDWR | O_CLOEXEC);
+	if (session->mem < 0)
 		err(1, "%s", path);
-	session = ioctl(device(), ULP_SESSION_OPEN, &arg);
-	if (session < 0)
+	arg.mem_fd = session->mem;
+	session->module = ioctl(device(), ULP_SESSION_OPEN, &arg);
+	if (session->module < 0)
 		err(1, "ULP_SESSION_OPEN");
-	close(arg.mem_fd);
-	return session;
+}
+
+void session_close(struct session *session)
+{
+	close(session->module);
+	close(session->mem);
 }
 
 static void find(pid_t pid, char *const *old_names, char *const *new_names,
@@ -94,8 +100,34 @@ void change_set_inside(pid_t pid, bool spin, struct change_set *set)
 	find(pid, &old_name, &new_name, set);
 }
 
-uint64_t transact(int session, enum way way, const struct change_set *set, bool revert,
-		  int attempts, bool busy)
+static void set_scheduler(int policy, int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+
+	if (sched_setscheduler(0, policy, &param))
+		err(1, "sched_setscheduler");
+}
+
+/* Returns 0 or errno. */
+static int run(const struct session *session, enum way way, struct ulp_transact *arg)
+{
+	int status;
+
+	switch (way) {
+	case WAY_PTRACE:
+		return -by_ptrace_transact(session->pid, session->mem, arg);
+	case WAY_PTRACE_FIFO:
+		set_scheduler(SCHED_FIFO, 50);
+		status = -by_ptrace_transact(session->pid, session->mem, arg);
+		set_scheduler(SCHED_OTHER, 0);
+		return status;
+	default:
+		return ioctl(session->module, ULP_TRANSACT, arg) ? errno : 0;
+	}
+}
+
+double transact(const struct session *session, enum way way, const struct change_set *set,
+		bool revert, bool refused)
 {
 	struct ulp_range ranges[BENCH_FUNCTIONS];
 	struct ulp_write writes[BENCH_FUNCTIONS];
@@ -103,7 +135,7 @@ uint64_t transact(int session, enum way way, const struct change_set *set, bool 
 		.size = sizeof(arg),
 		.flags = way == WAY_GATE_NO_STAMPS ? ULP_TRANSACT_NO_STAMPS : 0,
 		.backend = way == WAY_STOP_MACHINE ? ULP_BACKEND_STOP_MACHINE : ULP_BACKEND_GATE,
-		.attempts = attempts,
+		.attempts = refused ? 1 : 20,
 		.retry_ns = 5000000,
 		.max_freeze_ns = 10000000000,
 		.ranges = (uintptr_t)ranges,
@@ -114,34 +146,9 @@ uint64_t transact(int session, enum way way, const struct change_set *set, bool 
 	int status;
 
 	bench_plan(set->changes, set->count, revert, ranges, writes);
-	status = ioctl(session, ULP_TRANSACT, &arg) ? errno : 0;
-	if (status != (busy ? EADDRINUSE : 0))
-		errx(1, "ULP_TRANSACT (%s): %s, reason %u", way_names[way], strerror(status),
+	status = run(session, way, &arg);
+	if (status != (refused ? EADDRINUSE : 0))
+		errx(1, "transaction (%s): %s, reason %u", way_names[way], strerror(status),
 		     arg.out_reason);
-	return busy ? arg.out_max_freeze_ns : arg.out_freeze_ns;
-}
-
-uint64_t ptrace_patch(pid_t pid, size_t count, bool revert, bool fifo, uint64_t *wall_ns)
-{
-	char path[PATH_MAX], number[16], pairs[BENCH_FUNCTIONS][24], output[256];
-	char *argv[BENCH_FUNCTIONS + 5] = { path };
-	int argc = 1;
-	uint64_t wall;
-
-	snprintf(path, sizeof(path), "%s/ptrace_patch", bench_dir);
-	snprintf(number, sizeof(number), "%d", pid);
-	if (revert)
-		argv[argc++] = "-r";
-	if (fifo)
-		argv[argc++] = "-f";
-	argv[argc++] = number;
-	for (size_t i = 0; i < count; i++) {
-		snprintf(pairs[i], sizeof(pairs[i]), "old_%zu:new_%zu", BENCH_FIRST + i,
-			 BENCH_FIRST + i);
-		argv[argc++] = pairs[i];
-	}
-	wall = run_expect(0, argv, output, sizeof(output));
-	if (wall_ns)
-		*wall_ns = wall;
-	return output_number(output, "pause_ns=");
+	return (double)arg.out_freeze_ns / 1000;
 }
