@@ -11,8 +11,10 @@ static int way_width(enum way way)
 }
 
 /* fewer runs where one takes seconds */
-static int runs_for(int threads)
+static int runs_for(enum way way, int threads)
 {
+	if (way != WAY_PTRACE && way != WAY_PTRACE_FIFO)
+		return 15;
 	return threads > 100 ? 3 : threads > 10 ? 5 : 9;
 }
 
@@ -25,7 +27,7 @@ static double pause_us(struct victim *victim, enum way way, size_t count, int th
 
 	session_open(&session, victim->pid);
 	change_set_find(victim->pid, count, &set);
-	for (int run = 0; run < runs_for(threads); run++)
+	for (int run = 0; run < runs_for(way, threads); run++)
 		for (int revert = 0; revert < 2; revert++)
 			sample_add(&samples, transact(&session, way, &set, revert, false));
 	session_close(&session);
@@ -62,7 +64,7 @@ void measure_pause(void)
 
 	report_title("Pause (us), half of the threads spinning",
 		     "How long the process is held: the module says it itself; ptrace from the first\n"
-		     "PTRACE_INTERRUPT to the last PTRACE_DETACH.  Medians.");
+		     "PTRACE_INTERRUPT to the last PTRACE_DETACH, \"fifo\" with real-time priority.");
 	printf("threads functions");
 	print_ways();
 	printf("  gate/ptrace  100/1\n");
@@ -136,7 +138,7 @@ static double gap_us(struct victim *victim, enum way way, size_t count, int thre
 
 	session_open(&session, victim->pid);
 	change_set_find(victim->pid, count, &set);
-	for (int run = 0; run < runs_for(threads); run++)
+	for (int run = 0; run < runs_for(way, threads); run++)
 		for (int revert = 0; revert < 2; revert++) {
 			victim_gap(victim);
 			if (way < NR_WAYS)
