@@ -30,7 +30,7 @@ union ulp_args {
  * struct ulp_ioctl - one command
  * @nr: _IOC_NR
  * @size: of its struct today
- * @min_size: of its struct when it was published
+ * @min_size: of its struct when it was published; 0 if it has not grown since
  * @answers: the struct is written back, also when @fn failed
  * @fn: does it; @session is NULL for /dev/ulp
  */
@@ -170,8 +170,7 @@ static int ulp_ioctl_debug(struct ulp_session *session, union ulp_args *args)
 #endif
 
 #define ULP_IOCTL(_nr, _struct, _answers, _fn) \
-	{ .nr = (_nr), .size = sizeof(struct _struct), .min_size = sizeof(struct _struct), \
-	  .answers = (_answers), .fn = (_fn) }
+	{ .nr = (_nr), .size = sizeof(struct _struct), .answers = (_answers), .fn = (_fn) }
 
 static const struct ulp_ioctl ulp_device_ioctls[] = {
 	ULP_IOCTL(ULP_IOC_NR_QUERY, ulp_query, true, ulp_ioctl_query),
@@ -218,7 +217,7 @@ static long ulp_ioctl_call(struct ulp_session *session, const struct ulp_ioctl *
 
 	if (get_user(size, (u32 __user *)user))
 		return -EFAULT;
-	if (size < ioctl->min_size)
+	if (size < (ioctl->min_size ?: ioctl->size))
 		return -EINVAL;
 	if (size > PAGE_SIZE)
 		return -E2BIG;

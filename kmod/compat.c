@@ -11,7 +11,6 @@
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/static_call.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
@@ -59,8 +58,6 @@ DEFINE_STATIC_CALL(ulp_task_work_add_call, ulp_no_task_work_add);
 DEFINE_STATIC_CALL(ulp_task_work_cancel_call, ulp_no_task_work_cancel);
 
 static struct tracepoint *ulp_fork_tracepoint;
-static DEFINE_MUTEX(ulp_fork_probe_mutex);
-static unsigned int ulp_fork_probe_users;
 
 static void *ulp_find_symbol(const char *name)
 {
@@ -144,29 +141,16 @@ bool ulp_task_work_cancel(struct task_struct *task, struct callback_head *work)
 	return static_call(ulp_task_work_cancel_call)(task, ulp_match_work, work) == work;
 }
 
-/*
- * Switching a tracepoint on patches kernel text, so it is on only while there
- * are sessions: a machine without any pays nothing for its forks.
- */
-int ulp_fork_probe_get(void *probe)
+/* Patches kernel text: slow. */
+int ulp_fork_probe_register(void *probe)
 {
-	int err = 0;
-
-	mutex_lock(&ulp_fork_probe_mutex);
-	if (!ulp_fork_probe_users)
-		err = tracepoint_probe_register(ulp_fork_tracepoint, probe, NULL);
-	if (!err)
-		ulp_fork_probe_users++;
-	mutex_unlock(&ulp_fork_probe_mutex);
-	return err;
+	return tracepoint_probe_register(ulp_fork_tracepoint, probe, NULL);
 }
 
-void ulp_fork_probe_put(void *probe)
+/* The probe may run for another grace period. */
+void ulp_fork_probe_unregister(void *probe)
 {
-	mutex_lock(&ulp_fork_probe_mutex);
-	if (!--ulp_fork_probe_users)
-		tracepoint_probe_unregister(ulp_fork_tracepoint, probe, NULL);
-	mutex_unlock(&ulp_fork_probe_mutex);
+	tracepoint_probe_unregister(ulp_fork_tracepoint, probe, NULL);
 }
 
 /* One page, with the mmap lock held for reading; 1, or an error. */

@@ -54,8 +54,8 @@ int ulp_compat_init(void);
 int ulp_task_work_add(struct task_struct *task, struct callback_head *work);
 bool ulp_task_work_cancel(struct task_struct *task, struct callback_head *work);
 
-int ulp_fork_probe_get(void *probe);
-void ulp_fork_probe_put(void *probe);
+int ulp_fork_probe_register(void *probe);
+void ulp_fork_probe_unregister(void *probe);
 
 long ulp_pin_user_page(struct mm_struct *mm, unsigned long addr, unsigned int flags,
 		       struct page **page, int *locked);

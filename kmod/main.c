@@ -8,6 +8,7 @@
 #include "chrdev.h"
 #include "compat.h"
 #include "session.h"
+#include "warm.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -32,6 +33,7 @@ static int __init ulp_init(void)
 static void __exit ulp_exit(void)
 {
 	ulp_chrdev_exit();
+	ulp_warm_exit();
 	tracepoint_synchronize_unregister();
 	synchronize_rcu_tasks();
 }

@@ -19,7 +19,7 @@
 #include "debug.h"
 #include "map.h"
 #include "session.h"
-#include "target.h"
+#include "warm.h"
 
 /* f_op of /proc/PID/mem, learnt from our own. */
 static const struct file_operations *ulp_mem_fops;
@@ -128,25 +128,18 @@ int ulp_session_open(int mem_fd, const struct file_operations *fops)
 	INIT_LIST_HEAD(&session->maps);
 	ulp_debug_init(session);
 
-	session->worker = kthread_create_worker(0, "ulp/%d", task_pid_nr(current));
+	session->worker = ulp_warm_get();
 	if (IS_ERR(session->worker)) {
 		err = PTR_ERR(session->worker);
 		goto err_session;
 	}
-	/* A preempted window would hold the target for as long. */
-	sched_set_fifo(session->worker->task);
-	err = ulp_fork_probe_get(ulp_target_fork_probe);
-	if (err)
-		goto err_worker;
 	err = anon_inode_getfd("[ulp]", fops, session, O_RDWR | O_CLOEXEC);
 	if (err < 0)
-		goto err_probe;
+		goto err_worker;
 	return err;
 
-err_probe:
-	ulp_fork_probe_put(ulp_target_fork_probe);
 err_worker:
-	kthread_destroy_worker(session->worker);
+	ulp_warm_put(session->worker);
 err_session:
 	put_cred(session->cred);
 	kfree(session);
@@ -160,8 +153,7 @@ void ulp_session_release(struct ulp_session *session)
 {
 	ulp_debug_thaw(session);
 	ulp_map_take_back(session);
-	ulp_fork_probe_put(ulp_target_fork_probe);
-	kthread_destroy_worker(session->worker);
+	ulp_warm_put(session->worker);
 	mmdrop(session->mm);
 	put_cred(session->cred);
 	kfree(session);

@@ -26,6 +26,9 @@
 /* Memory that may have no place in the direct mapping is read by this much. */
 #define ULP_BOUNCE_BYTES	256
 
+/* Words that are looked at together; a multiple of 4. */
+#define ULP_SCAN_WORDS		8
+
 /* How many pages are read between two looks at the clock. */
 #define ULP_SCAN_BATCH		16
 
@@ -195,34 +198,64 @@ static bool ulp_check_frame(struct ulp_check *check, u64 word, u64 third_before,
 	return false;
 }
 
+static __always_inline u64 ulp_word(const void *memory, unsigned long i, const unsigned int width)
+{
+	return width == sizeof(u64) ? READ_ONCE(((const u64 *)memory)[i]) :
+				      READ_ONCE(((const u32 *)memory)[i]);
+}
+
+/* The word @n words before word @i, which may be in the memory before. */
+static __always_inline u64 ulp_word_before(const struct ulp_check *check, const void *memory,
+					   unsigned long i, unsigned long n,
+					   const unsigned int width)
+{
+	return i >= n ? ulp_word(memory, i - n, width) : check->tail[ULP_TAIL + i - n];
+}
+
+/* Whether a word has to be looked at more closely. */
+static __always_inline u64 ulp_word_hits(const void *memory, unsigned long i, u64 low, u64 span,
+					 const unsigned int width)
+{
+	u64 word = ulp_word(memory, i, width);
+
+	return (word - low < span) | ulp_arch_may_be_frame(word, width);
+}
+
 /* The inner loop of everything. */
 static __always_inline bool ulp_scan_words(struct ulp_check *check, const void *memory,
 					   unsigned long addr, unsigned long bytes,
 					   const unsigned int width)
 {
 	const u64 low = check->low, span = check->span;
-	unsigned long i, nr = bytes / width;
+	unsigned long i, j, nr = bytes / width;
+	u64 word, hit, tail[ULP_TAIL];
 
-#define ULP_WORD(i) (width == sizeof(u64) ? READ_ONCE(((const u64 *)memory)[i]) : \
-					    READ_ONCE(((const u32 *)memory)[i]))
-#define ULP_WORD_BEFORE(n) (i >= (n) ? ULP_WORD(i - (n)) : check->tail[ULP_TAIL + i - (n)])
+	for (i = 0; i < nr; i += ULP_SCAN_WORDS) {
+		unsigned long end = min(nr, i + ULP_SCAN_WORDS);
 
-	for (i = 0; i < nr; i++) {
-		u64 word = ULP_WORD(i);
-
-		if (unlikely(word - low < span) &&
-		    ulp_check_word(check, ULP_REASON_STACK, addr + i * width, word))
-			return true;
-		if (unlikely(ulp_arch_may_be_frame(word, width)) &&
-		    ulp_check_frame(check, word, ULP_WORD_BEFORE(3), ULP_WORD_BEFORE(1)))
-			return true;
+		/* No branch for each word: hits are rare. */
+		hit = end != i + ULP_SCAN_WORDS;
+		for (j = 0; !hit && j < ULP_SCAN_WORDS; j += 4)
+			hit = ulp_word_hits(memory, i + j, low, span, width) |
+			      ulp_word_hits(memory, i + j + 1, low, span, width) |
+			      ulp_word_hits(memory, i + j + 2, low, span, width) |
+			      ulp_word_hits(memory, i + j + 3, low, span, width);
+		if (likely(!hit))
+			continue;
+		for (j = i; j < end; j++) {
+			word = ulp_word(memory, j, width);
+			if (ulp_check_word(check, ULP_REASON_STACK, addr + j * width, word) ||
+			    (ulp_arch_may_be_frame(word, width) &&
+			     ulp_check_frame(check, word,
+					     ulp_word_before(check, memory, j, 3, width),
+					     ulp_word_before(check, memory, j, 1, width))))
+				return true;
+		}
 	}
-	for (i = nr; i < nr + ULP_TAIL; i++)
-		check->tail[i - nr] = ULP_WORD_BEFORE(ULP_TAIL);
+	for (i = 0; i < ULP_TAIL; i++)
+		tail[i] = ulp_word_before(check, memory, nr + i, ULP_TAIL, width);
+	memcpy(check->tail, tail, sizeof(tail));
 	return false;
-
-#undef ULP_WORD_BEFORE
-#undef ULP_WORD
 }
 
 static bool ulp_scan_memory(struct ulp_check *check, const void *memory,
