@@ -55,7 +55,10 @@ test_in_use() {
 test_missing() {
 	unload
 	tool 1 status
-	tool 1 apply -p $$ "$PATCHES/answer.so"
+	start_victim lib "$VICTIMS/victim_lib"
+	refused apply 1 module-missing answer
+	expect 42 answer 0
+	end_victim
 }
 
 run_tests test_release test_debug test_again_and_again test_in_use test_missing
