@@ -82,7 +82,7 @@ static bool is_reference(const struct ulp_symbols *symbols, uint32_t index, cons
 {
 	const char *own;
 
-	if (!index || strcmp(ulp_symbol_name(symbols, index), name))
+	if (!index || strcmp(ulp_symbol_name(symbols, index), name) != 0)
 		return false;
 	if (!version)
 		return true;

@@ -151,6 +151,10 @@ struct ulp_target {
 int ulp_target_refresh(struct ulp_target *target);
 /* A file of /proc/PID, through a live thread; fd or -errno. */
 int ulp_target_proc(const struct ulp_target *target, const char *name, int flags);
+/* /proc/PID/stat, and a field of it by its number in proc(5), 3 and up; "" if none. */
+#define ULP_STAT_MAX	2048
+int ulp_target_stat(const struct ulp_target *target, char stat[ULP_STAT_MAX]);
+const char *ulp_stat_field(const char *stat, int number);
 /* maps.c: one snapshot of /proc/PID/maps, 0 entries if the address space is gone. */
 int ulp_maps_read(const struct ulp_target *target, struct ulp_mapping **out, size_t *nr);
 void ulp_maps_free(struct ulp_mapping *mappings, size_t nr);

@@ -115,23 +115,42 @@ static void fix_path(const struct ulp_target *target, struct ulp_mapping *map,
 		map->path[length - (sizeof(deleted_suffix) - 1)] = '\0';
 }
 
+/* A number that ends with @end, which is skipped. */
+static bool parse_number(char **at, int base, char end, uint64_t *out)
+{
+	char *behind;
+
+	*out = strtoull(*at, &behind, base);
+	if (behind == *at || *behind != end)
+		return false;
+	*at = behind + 1;
+	return true;
+}
+
+/* "START-END rwxp OFFSET MAJOR:MINOR INODE    PATH" */
 static bool parse_line(char *line, struct ulp_mapping *map)
 {
-	char perms[5];
-	int path = 0;
+	uint64_t major_number, minor_number;
+	char *at = line;
 
 	memset(map, 0, sizeof(*map));
 	line[strcspn(line, "\n")] = '\0';
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n",
-		   &map->start, &map->end, perms, &map->offset, &map->dev_major,
-		   &map->dev_minor, &map->inode, &path) < 7 || strlen(perms) != 4 ||
-	    map->start >= map->end)
+	if (!parse_number(&at, 16, '-', &map->start) || !parse_number(&at, 16, ' ', &map->end) ||
+	    strcspn(at, " ") != 4 || map->start >= map->end)
 		return false;
-	map->read = perms[0] == 'r';
-	map->write = perms[1] == 'w';
-	map->exec = perms[2] == 'x';
-	map->shared = perms[3] == 's';
-	map->path = strdup(path ? line + path : "");
+	map->read = at[0] == 'r';
+	map->write = at[1] == 'w';
+	map->exec = at[2] == 'x';
+	map->shared = at[3] == 's';
+	at += 4;
+	if (!parse_number(&at, 16, ' ', &map->offset) ||
+	    !parse_number(&at, 16, ':', &major_number) ||
+	    !parse_number(&at, 16, ' ', &minor_number))
+		return false;
+	map->dev_major = (uint32_t)major_number;
+	map->dev_minor = (uint32_t)minor_number;
+	map->inode = strtoull(at, &at, 10);
+	map->path = strdup(at + strspn(at, " "));
 	return true;
 }
 

@@ -56,7 +56,7 @@ static Elf64_Phdr *read_phdrs(const struct ulp_target *target, size_t first, Elf
 
 	if (ulp_memory_read(target, target->mappings[first].start, header, sizeof(*header)))
 		return NULL;
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    header->e_ident[EI_DATA] != ELFDATA2LSB || header->e_machine != EM_X86_64 ||
 	    (header->e_type != ET_EXEC && header->e_type != ET_DYN) ||
@@ -357,7 +357,7 @@ int ulp_objects_read(struct ulp_target *target)
 	for (size_t i = 0; i < target->nr_mappings; i++) {
 		const struct ulp_mapping *map = &target->mappings[i];
 
-		if (map->offset || (!map->inode && strcmp(map->path, ULP_VDSO)))
+		if (map->offset || (!map->inode && strcmp(map->path, ULP_VDSO) != 0))
 			continue;
 		if (target->nr_objects == room) {
 			struct ulp_object *grown;
@@ -403,7 +403,7 @@ struct ulp_object *ulp_target_object(struct ulp_target *target, const uint8_t *b
 		struct ulp_object *object = &target->objects[i];
 
 		if (!size || object->build_id_size != size ||
-		    memcmp(object->build_id, build_id, size))
+		    memcmp(object->build_id, build_id, size) != 0)
 			continue;
 		if (found)
 			ulp_log(target->ctx, ULP_LOG_WARN,

@@ -242,6 +242,8 @@ static int read_needed_versions(struct reader *reader)
 		uint64_t at;
 
 		ret = fetch(reader, addr, &need, sizeof(need));
+		if (ret)
+			break;
 		at = addr + need.vn_aux;
 		for (size_t k = 0; !ret && k < need.vn_cnt && left; k++, left--) {
 			ret = fetch(reader, at, &aux, sizeof(aux));
@@ -454,7 +456,7 @@ size_t ulp_symbol_next(const struct ulp_symbols *symbols, const char *name, size
 		return 0;
 	index = index ? symbols->chain[index] :
 		symbols->buckets[hash_name(name) % symbols->nr_buckets];
-	while (index && strcmp(ulp_symbol_name(symbols, index), name))
+	while (index && strcmp(ulp_symbol_name(symbols, index), name) != 0)
 		index = symbols->chain[index];
 	return index;
 }

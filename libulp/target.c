@@ -63,6 +63,23 @@ static ssize_t proc_read(const struct ulp_target *target, const char *name, void
 	return n;
 }
 
+int ulp_target_stat(const struct ulp_target *target, char stat[ULP_STAT_MAX])
+{
+	ssize_t n = proc_read(target, "stat", stat, ULP_STAT_MAX);
+
+	return n < 0 ? (int)n : 0;
+}
+
+const char *ulp_stat_field(const char *stat, int number)
+{
+	/* "pid (comm) state ...", and comm may hold anything */
+	const char *at = strrchr(stat, ')');
+
+	for (int field = 2; at && field < number; field++)
+		at = strchr(at + 1, ' ');
+	return at ? at + 1 : "";
+}
+
 static bool is_gone(int code)
 {
 	return code == -ENOENT || code == -ESRCH;
@@ -87,20 +104,15 @@ static int fail(struct ulp_target *target, int code, const char *what)
 /* Why a process that exists has no address space; -ESTALE if that was a moment ago. */
 static int no_memory(struct ulp_target *target)
 {
-	char stat[1024], *end;
-	unsigned int flags = 0;
-	char state = '?';
-	ssize_t n;
+	char stat[ULP_STAT_MAX], state;
+	int ret;
 
 	target->tid = 0;
-	n = proc_read(target, "stat", stat, sizeof(stat));
-	if (n < 0)
-		return fail(target, (int)n, "the state");
-	/* "pid (comm) state ppid pgrp session tty tpgid flags", comm may hold anything */
-	end = strrchr(stat, ')');
-	if (end)
-		sscanf(end + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags);
-	if (flags & KERNEL_THREAD)
+	ret = ulp_target_stat(target, stat);
+	if (ret)
+		return fail(target, ret, "the state");
+	state = *ulp_stat_field(stat, 3);
+	if (strtoul(ulp_stat_field(stat, 9), NULL, 10) & KERNEL_THREAD)
 		return ulp_err(target->ctx, -ULP_E_NOT_TARGET,
 			       "process %d (%s) is a kernel thread: it has no memory to patch",
 			       target->pid, target->name);
@@ -149,7 +161,7 @@ static int mem_open_any(struct ulp_target *target)
 		return -errno;
 	ret = -ENOMSG;
 	while (ret && (entry = readdir(dir))) {
-		target->tid = atoi(entry->d_name);
+		target->tid = (pid_t)strtol(entry->d_name, NULL, 10);
 		if (target->tid > 0 && target->tid != target->pid)
 			ret = mem_open(target);
 	}
@@ -176,17 +188,18 @@ static int thread_again(struct ulp_target *target)
 static int check_leader(struct ulp_target *target)
 {
 	char status[4096], *line;
+	long tgid;
 	ssize_t n;
-	int tgid;
 
 	n = proc_read(target, "status", status, sizeof(status));
 	if (n < 0)
 		return fail(target, (int)n, "the state");
 	line = strstr(status, "\nTgid:");
-	if (line && sscanf(line + 6, "%d", &tgid) == 1 && tgid != target->pid)
+	tgid = line ? strtol(line + 6, NULL, 10) : 0;
+	if (tgid > 0 && tgid != target->pid)
 		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
-			       "%d is a thread of process %d, not a process: use %d", target->pid,
-			       tgid, tgid);
+			       "%d is a thread of process %ld, not a process: use %ld",
+			       target->pid, tgid, tgid);
 	return 0;
 }
 
@@ -232,7 +245,7 @@ static int check_machine(struct ulp_target *target)
 	if (!found)
 		found = proc_read(target, "exe", &header, sizeof(header)) ==
 			(ssize_t)sizeof(header) - 1;
-	if (!found || memcmp(header.e_ident, ELFMAG, SELFMAG))
+	if (!found || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
 		return 0;
 	if (header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == EM_X86_64)
 		return 0;
@@ -251,7 +264,7 @@ static int check_same(const struct ulp_target *target)
 		return -ESTALE;
 	/* With CLONE_VM and vfork the memory outlives the exec: /proc shows another. */
 	n = proc_read(target, "auxv", auxv, sizeof(auxv));
-	if (n != (ssize_t)target->auxv_size || memcmp(auxv, target->auxv, target->auxv_size))
+	if (n != (ssize_t)target->auxv_size || memcmp(auxv, target->auxv, target->auxv_size) != 0)
 		return -ESTALE;
 	return 0;
 }

@@ -79,14 +79,9 @@ static uint64_t lowest_address(void)
 /* Field 47 of /proc/PID/stat: where the heap begins, even if it is empty yet. */
 static uint64_t heap_start(const struct ulp_target *target)
 {
-	char text[2048], *at;
+	char stat[ULP_STAT_MAX];
 
-	if (read_text(target, "stat", text, sizeof(text)) <= 0)
-		return 0;
-	at = strrchr(text, ')');	/* behind field 2 */
-	for (int field = 2; at && field < 47; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at, NULL, 10) : 0;
+	return ulp_target_stat(target, stat) ? 0 : strtoull(ulp_stat_field(stat, 47), NULL, 10);
 }
 
 static uint64_t stack_limit(const struct ulp_target *target)
@@ -98,8 +93,9 @@ static uint64_t stack_limit(const struct ulp_target *target)
 	if (read_text(target, "limits", text, sizeof(text)) <= 0)
 		return STACK_MAX;
 	line = strstr(text, key);
-	if (!line || sscanf(line + sizeof(key) - 1, " %" SCNu64, &limit) != 1)
-		return STACK_MAX;
+	limit = line ? strtoull(line + sizeof(key) - 1, NULL, 10) : 0;
+	if (!limit)
+		return STACK_MAX;	/* "unlimited" */
 	if (limit < STACK_MIN)
 		return STACK_MIN;
 	return limit < STACK_MAX ? limit : STACK_MAX;

@@ -246,7 +246,7 @@ int ulp_tls_descriptor(const struct ulp_target *target, const struct ulp_scope *
 	const struct ulp_symbols *owner = definition->object->symbols;
 	uint64_t value = owner->syms[definition->index].st_value + (uint64_t)addend;
 	const Elf64_Rela *rela;
-	uint64_t offset;
+	uint64_t offset = 0;
 	int ret;
 
 	ret = ulp_tls_offset(target, definition->object, &offset);

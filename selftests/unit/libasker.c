@@ -2,7 +2,7 @@
 /* Says what ld.so has bound for a library: the truth that libulp must find. */
 #include "peer_names.h"
 
-#define ENTRY(name) { #name, (void *)&name },
+#define ENTRY(name) { #name, (void *)&(name) },
 
 static const struct {
 	const char *name;

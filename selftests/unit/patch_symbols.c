@@ -2,7 +2,7 @@
 /* Uses all the names that libasker uses. */
 #include "peer_names.h"
 
-#define ENTRY(name) (void *)&name,
+#define ENTRY(name) (void *)&(name),
 
 void *const patch_addresses[] = {
 	PEER_NAMES(ENTRY)

@@ -219,21 +219,19 @@ TEST_F(odd, old_version_by_name)
 
 TEST_F(odd, unknown_version_is_refused)
 {
+	struct ulp_object *object;
+	uint64_t bias;
+	int ret;
+
 	look(_metadata, self);
 	ASSERT_TRUE(plain_patch_open(&self->patch, self->ctx, "patch_odd.oldver.so"));
 	for (size_t i = 0; i + 6 < self->patch.patch.size; i++) {
 		if (!memcmp(self->patch.patch.data + i, "VER_1", 6))
 			self->patch.patch.data[i + 4] = '7';
 	}
-	{
-		uint64_t bias;
-		int ret;
-
-		self->image = plain_patch_relocate(&self->patch, self->target,
-						   ulp_target_object_named(self->target, "libplain.so"),
-						   &bias, &ret);
-		EXPECT_EQ(-ULP_E_SYMBOL, ret);
-	}
+	object = ulp_target_object_named(self->target, "libplain.so");
+	self->image = plain_patch_relocate(&self->patch, self->target, object, &bias, &ret);
+	EXPECT_EQ(-ULP_E_SYMBOL, ret);
 	ERROR_HAS("versioned@VER_7");
 }
 
