@@ -171,39 +171,82 @@ static int compare(const void *a, const void *b)
 	return (one->pid > other->pid) - (one->pid < other->pid);
 }
 
-/* Everything that could be patched: no kernel threads, no zombies, not this tool. */
+static void sort(struct selection *selection)
+{
+	if (selection->nr)
+		qsort(selection->processes, selection->nr, sizeof(*selection->processes), compare);
+}
+
+/* What could be patched: no kernel thread, no zombie, not this tool. */
+static void list_one(struct selection *all, pid_t pid)
+{
+	struct stat_fields fields;
+	char name[64];
+	ssize_t length;
+
+	if (pid <= 0 || pid == getpid() || read_stat(pid, &fields))
+		return;
+	/* the leader of a living process can be a zombie */
+	if ((fields.flags & PF_KTHREAD) || fields.state == 'X' ||
+	    (fields.state == 'Z' && fields.threads <= 1))
+		return;
+	length = read_proc(pid, "comm", name, sizeof(name));
+	if (length <= 0)
+		return;
+	name[length - 1] = '\0';	/* the newline; the name may have its own */
+	add(all, pid, name, fields.start);
+}
+
 static int list_all(struct tool *tool, struct selection *all)
 {
 	DIR *proc = opendir("/proc");
-	struct stat_fields fields;
 	const struct dirent *entry;
-	char name[64];
-	ssize_t length;
-	pid_t pid;
 
 	if (!proc) {
 		p_err(tool, -errno, "/proc: %s", strerror(errno));
 		return -1;
 	}
-	while ((entry = readdir(proc))) {
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (pid == getpid() || read_stat(pid, &fields))
-			continue;
-		/* the leader of a living process can be a zombie */
-		if ((fields.flags & PF_KTHREAD) || fields.state == 'X' ||
-		    (fields.state == 'Z' && fields.threads <= 1))
-			continue;
-		length = read_proc(pid, "comm", name, sizeof(name));
-		if (length <= 0)
-			continue;
-		name[length - 1] = '\0';	/* the newline; the name may have its own */
-		add(all, pid, name, fields.start);
-	}
+	while ((entry = readdir(proc)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			list_one(all, (pid_t)strtol(entry->d_name, NULL, 10));
 	closedir(proc);
-	if (all->nr)
-		qsort(all->processes, all->nr, sizeof(*all->processes), compare);
+	sort(all);
+	return 0;
+}
+
+static bool is_pid(const char *text)
+{
+	return !text[strspn(text, "0123456789")];
+}
+
+static pid_t to_pid(const char *text)
+{
+	unsigned long value = strtoul(text, NULL, 10);
+
+	return value > INT_MAX ? 0 : (pid_t)value;
+}
+
+/*
+ * All of them; but where only pids are wanted, those: a command for one process
+ * has no business with hundreds of others.  A thread has files in /proc too, and
+ * is no process.
+ */
+static int list(struct tool *tool, struct selection *all)
+{
+	const struct options *options = &tool->options;
+	size_t nr = 0;
+
+	while (nr < options->nr_processes && is_pid(options->processes[nr]))
+		nr++;
+	if (!nr || nr < options->nr_processes)
+		return list_all(tool, all);
+	for (size_t i = 0; i < nr; i++) {
+		pid_t pid = to_pid(options->processes[i]);
+
+		if (pid && read_status(pid, "\nTgid:", 0) == pid)
+			list_one(all, pid);
+	}
+	sort(all);
 	return 0;
 }
 
@@ -231,8 +274,7 @@ static struct process *find(struct selection *selection, pid_t pid)
 static void add_named(struct tool *tool, struct selection *chosen, struct selection *all,
 		      struct user *user, const char *text)
 {
-	unsigned long value = strtoul(text, NULL, 10);
-	pid_t pid = value > INT_MAX ? 0 : (pid_t)value;
+	pid_t pid = to_pid(text);
 	const struct process *found = find(all, pid);
 	struct stat_fields fields;
 	long long leader;
@@ -295,9 +337,7 @@ static void drop_doubles(struct selection *selection)
 	struct process *last = NULL;
 	size_t nr = 0;
 
-	if (!selection->nr)
-		return;
-	qsort(selection->processes, selection->nr, sizeof(*selection->processes), compare);
+	sort(selection);
 	for (size_t i = 0; i < selection->nr; i++) {
 		if (last && last->pid == selection->processes[i].pid) {
 			last->named |= selection->processes[i].named;
@@ -318,14 +358,14 @@ int select_processes(struct tool *tool, struct selection *selection)
 	struct user user;
 
 	*selection = (struct selection){ .all = !options->nr_processes };
-	if (user_resolve(tool, &user) || list_all(tool, &all)) {
+	if (user_resolve(tool, &user) || list(tool, &all)) {
 		selection_free(&all);
 		return -1;
 	}
 	for (size_t i = 0; i < options->nr_processes; i++) {
 		const char *text = options->processes[i];
 
-		if (!text[strspn(text, "0123456789")])
+		if (is_pid(text))
 			add_named(tool, selection, &all, &user, text);
 		else
 			add_matching(tool, selection, &all, &user, text);
