@@ -14,7 +14,7 @@
 # Settings from outside:
 #	O	build directory
 #	SCALE	multiplies the counts of the stress tests, in percent (100)
-#	ONLY	pattern of the tests to run
+#	ONLY	patterns of the tests to run
 
 SELFTESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 O=$(realpath -m "${O:-$SELFTESTS/../build}")
@@ -61,12 +61,23 @@ least() {
 	echo "$min"
 }
 
+# chosen NAME - does it match one of the patterns of ONLY?
+chosen() {
+	local pattern
+	local -
+	set -f
+	for pattern in ${ONLY:-'*'}; do
+		# shellcheck disable=SC2254
+		case $1 in $pattern) return 0 ;; esac
+	done
+	return 1
+}
+
 run_tests() {
 	local number=0 failed=0 skipped=0 status name
 	local -a names=()
 	for name; do
-		# shellcheck disable=SC2254
-		case $name in ${ONLY:-*}) names+=("$name") ;; esac
+		chosen "$name" && names+=("$name")
 	done
 	RUN=$(mktemp -d /tmp/ulp-test.XXXXXX) || exit 1
 	trap 'rm -rf "$RUN"' EXIT

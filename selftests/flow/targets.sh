@@ -135,7 +135,8 @@ test_pid_namespace() {
 # Threads are named as the tool's namespace knows them.
 test_pid_namespace_blocker() {
 	local inner tid
-	start_victim ns unshare --pid --fork --kill-child "$VICTIMS/victim_stack"
+	start_victim ns unshare --pid --mount-proc --fork --kill-child \
+		"$VICTIMS/victim_stack"
 	inner=$(pgrep -P "${PID[ns]}")
 	ask enter wait
 	tool 3 apply --json -p "$inner" --retries 1 "$PATCHES/busy.so"

@@ -137,6 +137,8 @@ static void *spinner_main(void *arg)
 {
 	(void)arg;
 	for (;;) {
+		for (volatile int i = 0; i < 3000; i++)
+			;
 		if (victim_answer(0) == 0)
 			abort();
 	}

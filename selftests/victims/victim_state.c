@@ -136,7 +136,19 @@ static void set_zombie(const char *arg)
 	pthread_exit(NULL);
 }
 
-/* The child shares our memory and is in user mode, calling the library. */
+/* In user mode all the time, and seldom inside the library. */
+__attribute__((noreturn))
+static void spin(void)
+{
+	for (;;) {
+		for (volatile int i = 0; i < 3000; i++)
+			;
+		if (!victim_answer(0))
+			abort();
+	}
+}
+
+/* The child shares our memory. */
 static void set_vfork(const char *arg)
 {
 	pid_t pid;
@@ -146,10 +158,7 @@ static void set_vfork(const char *arg)
 	pid = vfork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;) {
-			if (!victim_answer(0))
-				abort();
-		}
+		spin();
 	}
 	die("vfork");
 }
@@ -157,11 +166,7 @@ static void set_vfork(const char *arg)
 static void *spinner_main(void *arg)
 {
 	(void)arg;
-	for (;;) {
-		if (!victim_answer(0))
-			abort();
-	}
-	return NULL;
+	spin();
 }
 
 static void set_spin(const char *arg)
