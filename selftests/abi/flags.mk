@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The harness compares what it is given.
-$(foreach t,interface map plan check freeze fault,$(eval CFLAGS_abi/test_$(t) := -Wno-sign-compare))
+$(foreach t,$(addprefix abi/test_,interface map plan check freeze fault) \
+	stress/test_storms stress/test_kill_stress,$(eval CFLAGS_$(t) := -Wno-sign-compare))

@@ -107,7 +107,7 @@ TEST_F_TIMEOUT(kill, target, 60)
 	unsigned int rounds = 0, done = 0, gone = 0;
 	struct raw_shared *shared = self->shared;
 
-	while (raw_now() < end) {
+	while (raw_now() < end || rounds < 2) {
 		pid_t pid, killer;
 		uint32_t from = 1;
 		int session, ret;
@@ -119,6 +119,9 @@ TEST_F_TIMEOUT(kill, target, 60)
 		ASSERT_LE(0, session);
 		killer = fork();
 		if (!killer) {
+			/* every other one lives until it was written to */
+			if (rounds % 2)
+				RAW_WAIT(shared->command);
 			usleep(rand_r(&self->seed) % 20000);
 			kill(pid, SIGKILL);
 			_exit(0);
@@ -133,6 +136,7 @@ TEST_F_TIMEOUT(kill, target, 60)
 			if (!ret) {
 				from = 3 - from;
 				done++;
+				shared->command = 1;
 			}
 		} while (ret != -ESRCH && ret != -EFAULT);
 		gone += ret == -ESRCH;
