@@ -49,7 +49,7 @@ export TOP O VMDIR KVER CC CFLAGS LDFLAGS V VERSION
 # ---- user space: programs and libraries add themselves to ALL ----
 
 ALL :=
-LIBULP_LIBS := -ldw -lelf -lmd
+LIBULP_LIBS := -lmd
 
 # $(call objects,DIR): what the C files of a component become
 objects = $(patsubst $(TOP)/%.c,$(O)/%.o,$(wildcard $(TOP)/$(1)/*.c))

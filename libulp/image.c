@@ -445,6 +445,9 @@ static int map_piece(struct ulp_target *target, int session, uint32_t flags, int
 
 	if (err == -EEXIST)
 		return -ESTALE;	/* the target mapped something there since we looked */
+	if (err == -ESRCH)
+		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
+			       "%s (pid %d): it exited or called exec", target->name, target->pid);
 	if (err)
 		return ulp_err(target->ctx, err, "%s (pid %d): cannot map %lu bytes at 0x%lx: %s",
 			       target->name, target->pid, (unsigned long)length,

@@ -186,7 +186,7 @@ struct ulp_object *ulp_target_object_named(struct ulp_target *target, const char
  */
 int ulp_target_hole(struct ulp_target *target, uint64_t low, uint64_t high, uint64_t size,
 		    uint64_t *addr);
-/* Name of the symbol that covers a run-time address, as "function" or "", for messages. */
+/* The exported function that covers a run-time address, "" if none does; for messages. */
 void ulp_target_symbolize(struct ulp_target *target, uint64_t addr, char *out, size_t size);
 
 /*
@@ -230,6 +230,8 @@ struct ulp_record_list {
 	struct ulp_applied *applied;
 };
 
+/* Whether this may be part of an image of ours. */
+bool ulp_is_image(const struct ulp_mapping *mapping);
 int ulp_records_read(struct ulp_target *target);	/* fills target->records, anew */
 void ulp_records_free(struct ulp_record_list *records);
 bool ulp_found_active(const struct ulp_found *found);

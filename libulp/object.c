@@ -324,7 +324,7 @@ static void log_unknown(const struct ulp_target *target)
 {
 	for (size_t i = 0; i < target->nr_mappings; i++) {
 		const struct ulp_mapping *map = &target->mappings[i];
-		bool known = !map->exec || !map->inode;
+		bool known = !map->exec || !map->inode || ulp_is_image(map);
 
 		for (size_t k = 0; k < target->nr_objects && !known; k++)
 			known = ulp_object_holds(&target->objects[k], map->start, 1);

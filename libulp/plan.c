@@ -213,7 +213,7 @@ static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
 {
 	struct ulp_target *target = plan->target;
 	struct ulp_result *r = plan->result;
-	char where[256], how[128];
+	char where[256], how[128], now[128];
 
 	r->blocker_tid = t->out_tid;
 	r->blocker_ip = t->out_ip;
@@ -243,9 +243,11 @@ static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
 			       (unsigned long)t->out_sp);
 	}
 	blocker_function(plan, t, r, where, sizeof(where));
+	ulp_target_symbolize(target, t->out_ip, now, sizeof(now));
 	return ulp_err(target->ctx, -ULP_E_BUSY,
-		       "%s (pid %d): thread %d (%s) is in, or may return into, %s: %s; nothing was changed, try again or with more --retries",
-		       target->name, target->pid, t->out_tid, r->blocker_thread, where, how);
+		       "%s (pid %d): thread %d (%s)%s%s is in, or may return into, %s: %s; nothing was changed, try again or with more --retries",
+		       target->name, target->pid, t->out_tid, r->blocker_thread,
+		       now[0] ? ", now at " : "", now, where, how);
 }
 
 static int explain(struct ulp_plan *plan, const struct ulp_transact *t, int err)

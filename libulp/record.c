@@ -13,7 +13,12 @@
 
 #include "internal.h"
 
-#define MEMFD_PATH	"/memfd:" ULP_MEMFD_PREFIX
+bool ulp_is_image(const struct ulp_mapping *mapping)
+{
+	static const char path[] = "/memfd:" ULP_MEMFD_PREFIX;
+
+	return !mapping->shared && !strncmp(mapping->path, path, sizeof(path) - 1);
+}
 
 static bool table_inside(const struct ulp_record *record, uint64_t offset, uint64_t count,
 			 size_t entsize)
@@ -395,8 +400,7 @@ int ulp_records_read(struct ulp_target *target)
 		const struct ulp_mapping *mapping = &target->mappings[i];
 
 		/* Ours are private and not writable; anything else is no record. */
-		if (mapping->write || mapping->shared || mapping->exec || !mapping->read ||
-		    strncmp(mapping->path, MEMFD_PATH, strlen(MEMFD_PATH)))
+		if (mapping->write || mapping->exec || !mapping->read || !ulp_is_image(mapping))
 			continue;
 		ret = record_read(target, mapping, &records->found[records->nr]);
 		if (ret > 0)

@@ -7,6 +7,7 @@
  * bytes: never blindly what one of them saved.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,6 +15,7 @@
 #include "internal.h"
 
 #define SHORTEST_ID	4
+#define SHOWN_ID	12
 
 struct revert {
 	const char *name;		/* id, its beginning, or name; or the object's */
@@ -60,6 +62,7 @@ static bool names_patch(const struct ulp_found *found, const char *name)
 static int choose(struct ulp_target *target, struct revert *revert)
 {
 	const struct ulp_record_list *records = target->records;
+	bool is_id = strlen(revert->name) == 2 * ULP_ID_SIZE && !revert->object;
 	const struct ulp_found *first = NULL;
 
 	free(revert->chosen);
@@ -87,9 +90,10 @@ static int choose(struct ulp_target *target, struct revert *revert)
 	}
 	if (!first)
 		return ulp_err(target->ctx, -ULP_E_NOT_APPLIED,
-			       revert->object ? "%s (pid %d): no patch of %s is applied" :
-			       "%s (pid %d): patch %s is not applied",
-			       target->name, target->pid, revert->name);
+			       revert->object ? "%s (pid %d): no patch of %.*s is applied" :
+			       "%s (pid %d): patch %.*s is not applied",
+			       target->name, target->pid, is_id ? SHOWN_ID : INT_MAX,
+			       revert->name);
 	return 0;
 }
 

@@ -13,7 +13,7 @@ $(PACKER_LIB): $(filter-out %/main.o,$(PACKER_O))
 
 $(PACKER): $(O)/packer/main.o $(PACKER_LIB) $(LIBULP)
 	$(say) LINK $(@F)
-	$(Q)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBULP_LIBS) -lZydis
+	$(Q)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBULP_LIBS) -ldw -lelf -lZydis
 
 .PHONY: install-packer
 install: install-packer
