@@ -43,7 +43,7 @@ change_all() {
 }
 
 look_all() {
-	for _ in $(seq $((COUNT / 2 + 1))); do
+	for _ in $(seq $((COUNT / 4 + 1))); do
 		tool 0 patches --json "${options[@]}"
 		tool 1 check --json "${options[@]}" "$PATCHES/answer.so"
 	done
