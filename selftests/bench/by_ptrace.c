@@ -241,8 +241,10 @@ static int check_all(struct work *work, struct ulp_transact *transact)
 	for (size_t i = 0; i < nr_threads && !err; i++)
 		if (threads[i].stopped)
 			err = check_thread(work, threads[i].tid, transact);
-	if (!err)
-		transact->out_tid = transact->out_reason = 0;
+	if (!err) {
+		transact->out_tid = 0;
+		transact->out_reason = ULP_REASON_NONE;
+	}
 	return err;
 }
 
@@ -411,22 +413,25 @@ static int remote_map(pid_t pid, int mem, const struct user_regs_struct *base, i
 {
 	int flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE | (fd < 0 ? MAP_ANONYMOUS : 0);
 	uint64_t below = (base->rsp - 1024) & ~15ULL; /* not in use: below the red zone */
-	long its_fd = -1, result;
+	uint64_t open_it[] = { SYS_open, below, O_RDONLY, 0, 0, 0, 0 };
+	uint64_t map_it[] = { SYS_mmap, addr, length, protection, flags, -1, offset };
+	uint64_t close_it[] = { SYS_close, 0, 0, 0, 0, 0, 0 };
 	char path[64];
+	long result;
 
 	if (fd >= 0) {
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
 		if (pwrite(mem, path, sizeof(path), (off_t)below) != sizeof(path))
 			return -EFAULT;
-		its_fd = remote_call(pid, base, (uint64_t[]){ SYS_open, below, O_RDONLY, 0, 0, 0,
-							      0 });
-		if (its_fd < 0)
-			return (int)its_fd;
+		result = remote_call(pid, base, open_it);
+		if (result < 0)
+			return (int)result;
+		map_it[5] = result;
+		close_it[1] = result;
 	}
-	result = remote_call(pid, base, (uint64_t[]){ SYS_mmap, addr, length, protection, flags,
-						      its_fd, offset });
-	if (its_fd >= 0)
-		remote_call(pid, base, (uint64_t[]){ SYS_close, its_fd, 0, 0, 0, 0, 0 });
+	result = remote_call(pid, base, map_it);
+	if (fd >= 0)
+		remote_call(pid, base, close_it);
 	return result < 0 && result > -4096 ? (int)result : 0;
 }
 

@@ -89,8 +89,8 @@ void measure_pause(void)
 				     "pause, gate/ptrace, %d threads, %zu function(s)", threads,
 				     functions[f]);
 			report_ratio(us[f][WAY_GATE] / us[f][WAY_PTRACE_FIFO], 0,
-				     "pause, gate/ptrace fifo, %d threads, %zu function(s)", threads,
-				     functions[f]);
+				     "pause, gate/ptrace fifo, %d threads, %zu function(s)",
+				     threads, functions[f]);
 		}
 		report_ratio(us[1][WAY_GATE] / us[0][WAY_GATE], 1.5,
 			     "pause, 100 functions/1 function, %d threads", threads);
@@ -178,7 +178,8 @@ void measure_gap(void)
 		report_ratio(us[WAY_GATE] / us[WAY_PTRACE], pause_target(threads),
 			     "gap felt by a spinning thread, gate/ptrace, %d threads", threads);
 		report_ratio(us[WAY_GATE] / us[WAY_PTRACE_FIFO], 0,
-			     "gap felt by a spinning thread, gate/ptrace fifo, %d threads", threads);
+			     "gap felt by a spinning thread, gate/ptrace fifo, %d threads",
+			     threads);
 		victim_end(&victim);
 	}
 }

@@ -100,8 +100,9 @@ static double ms(const struct samples *samples, const char *name, int count)
 /* All victims by one command; of one thread or as many as it likes. */
 static double all_ms(const char *verb, bool serial)
 {
-	return (double)tool_run(ulp_tool, verb, 1, serial ? "--jobs=1" : "--disable-summarization",
-					"-pbench_victim") / 1e6;
+	const char *jobs = serial ? "--jobs=1" : "--disable-summarization";
+
+	return (double)tool_run(ulp_tool, verb, 1, jobs, "-pbench_victim") / 1e6;
 }
 
 void measure_processes(void)
