@@ -79,6 +79,11 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 		err = ops->map(target, session, arg);
 	if (!err)
 		err = ulp_plan_run(&plan, session, options, deadline);
+	/* Whatever it looked like to who met it first. */
+	if (err && err != -ULP_E_NO_PROCESS && !ulp_memory_alive(target))
+		err = ulp_err(target->ctx, -ULP_E_NO_PROCESS,
+			      "%s (pid %d): it exited or started another program", target->name,
+			      target->pid);
 	/* Closing it takes back what was mapped and not committed. */
 	if (session >= 0)
 		close(session);
@@ -109,8 +114,9 @@ int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void
 				"%s (pid %d): it changed each time between reading and patching; nothing was changed, try again",
 				target->name, target->pid);
 	}
-	if (!err && !options.dry_run)
-		err = ulp_target_refresh(target);
+	/* It is done, even if the target has exited since. */
+	if (!err && !options.dry_run && ulp_target_refresh(target))
+		ulp_log(target->ctx, ULP_LOG_DEBUG, "%s", ulp_error(target->ctx));
 	if (err == -ENOMEM)
 		ulp_err(target->ctx, err, "%s (pid %d): out of memory", target->name, target->pid);
 	result.code = err;
