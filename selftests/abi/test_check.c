@@ -1,99 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The check: who is inside a range, wherever that shows, and who is not.
+ * The check of a thread: inside a range or not, wherever that shows.
  *
  * module: debug
  * timeout: 300
  */
-#include <sched.h>
-#include <stddef.h>
-#include <ucontext.h>
-#include "kselftest_harness.h"
-#include "ulp_raw.h"
-
-FIXTURE(check) {
-	struct raw_shared *shared;
-	pid_t pid;
-	int session;
-};
-
-FIXTURE_VARIANT(check) {
-	uint32_t backend;
-	uint32_t flags;
-};
-
-FIXTURE_VARIANT_ADD(check, gate) {
-	.backend = ULP_BACKEND_GATE,
-};
-
-FIXTURE_VARIANT_ADD(check, gate_no_stamps) {
-	.backend = ULP_BACKEND_GATE, .flags = ULP_TRANSACT_NO_STAMPS,
-};
-
-FIXTURE_VARIANT_ADD(check, stop_machine) {
-	.backend = ULP_BACKEND_STOP_MACHINE,
-};
-
-FIXTURE_VARIANT_ADD(check, stop_machine_no_stamps) {
-	.backend = ULP_BACKEND_STOP_MACHINE, .flags = ULP_TRANSACT_NO_STAMPS,
-};
-
-FIXTURE_SETUP(check)
-{
-	struct ulp_query query;
-
-	self->pid = 0;
-	self->session = -1;
-	ASSERT_EQ(0, raw_query(&query));
-	if (variant->backend == ULP_BACKEND_GATE && !(query.out_features & ULP_FEATURE_GATE))
-		SKIP(return, "no gate on this kernel");
-	self->shared = raw_shared_new();
-}
-
-FIXTURE_TEARDOWN(check)
-{
-	close(self->session);
-	raw_kill(self->pid);
-}
-
-/* Starts a victim and waits until @threads of its threads are where they belong. */
-#define START(fn, threads) do {							\
-	self->pid = raw_victim(fn, self->shared);				\
-	ASSERT_TRUE(RAW_WAIT(self->shared->ready == (threads)));		\
-	self->session = raw_session(self->pid);					\
-	ASSERT_LE(0, self->session);						\
-} while (0)
-
-#define CHECK(args, start, end) raw_check(self->session, args, variant->backend,	\
-					  variant->flags, (uintptr_t)(start), (uintptr_t)(end))
-
-/* Whether [start, end) is free of threads; no writes. */
-static int raw_check(int session, struct ulp_transact *args, uint32_t backend, uint32_t flags,
-		     uintptr_t start, uintptr_t end)
-{
-	struct ulp_range range = { start, end };
-
-	args->backend = backend;
-	args->flags = flags;
-	args->ranges = (uintptr_t)&range;
-	args->nr_ranges = 1;
-	return raw_transact(session, args);
-}
-
-static bool is_asleep(pid_t pid, pid_t tid)
-{
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(file);
-	return state == 'S' || state == 'D';
-}
+#include "check.h"
 
 /* ---- inside, by the instruction pointer ---- */
 
@@ -139,19 +51,6 @@ TEST_F(check, ip)
 }
 
 /* ---- inside, by a return address ---- */
-
-static long reads_for_ever(void *arg)
-{
-	struct raw_shared *shared = arg;
-	int fds[2];
-	char c;
-
-	if (pipe(fds))
-		return -1;
-	shared->tid = raw_gettid();
-	shared->ready = 1;
-	return read(fds[0], &c, 1);
-}
 
 static void calls_and_sleeps(struct raw_shared *shared)
 {
@@ -398,12 +297,12 @@ TEST_F(check, sigaltstack_spinning)
 /* void raw_no_stack(volatile uint64_t *counter, uint64_t sp): counts with that sp */
 extern void raw_no_stack(volatile uint64_t *counter, uint64_t sp);
 
-asm(".pushsection .text\n"
-    ".globl raw_no_stack\n"
-    ".type raw_no_stack,@function\n"
-    "raw_no_stack: mov %rsi, %rsp\n"
-    "1: incq (%rdi)\n jmp 1b\n"
-    ".popsection\n");
+__asm__(".pushsection .text\n"
+	".globl raw_no_stack\n"
+	".type raw_no_stack,@function\n"
+	"raw_no_stack: mov %rsi, %rsp\n"
+	"1: incq (%rdi)\n jmp 1b\n"
+	".popsection\n");
 
 static void has_no_stack(struct raw_shared *shared)
 {
@@ -567,212 +466,6 @@ TEST_F(check, split_stack)
 	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
 	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
 	EXPECT_EQ(self->shared->tid, args.out_tid);
-}
-
-/* ---- processes that share the memory ---- */
-
-static int process(void *arg)
-{
-	raw_call(reads_for_ever, arg);
-	return 0;
-}
-
-static void clones_process(struct raw_shared *shared)
-{
-	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			   -1, 0);
-
-	if (clone(process, stack + 65536, CLONE_VM | SIGCHLD, shared) < 0)
-		_exit(1);
-	pause();
-}
-
-TEST_F(check, clone_vm)
-{
-	struct ulp_transact args = raw_transact_args();
-
-	START(clones_process, 1);
-	ASSERT_TRUE(RAW_WAIT(is_asleep(self->shared->tid, self->shared->tid)));
-	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
-	EXPECT_EQ(self->shared->tid, args.out_tid);
-	EXPECT_NE(self->pid, args.out_tid);
-	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
-	EXPECT_EQ(2, args.out_threads);
-	kill(self->shared->tid, SIGKILL);
-}
-
-/*
- * void raw_vfork(struct raw_shared *shared): as libc's, with the return address
- * in a register only: the child overwrites the word on the stack and sleeps.
- */
-extern void raw_vfork(struct raw_shared *shared, void (*child)(struct raw_shared *));
-extern char raw_vfork_end[];
-
-asm(".pushsection .text\n"
-    ".balign 64\n"
-    ".globl raw_vfork, raw_vfork_end\n"
-    ".type raw_vfork,@function\n"
-    "raw_vfork: sub $8, %rsp\n"
-    "  mov %rdi, %r12\n  mov %rsi, %r13\n"
-    "  call raw_vfork_call\n"
-    "  add $8, %rsp\n  ret\n"
-    "raw_vfork_end:\n"
-    ".balign 64\n"
-    "raw_vfork_call: pop %rdi\n"
-    "  mov $58, %eax\n  syscall\n"
-    "  test %eax, %eax\n  jz 1f\n"
-    "  push %rdi\n  ret\n"
-    "1: sub $65536, %rsp\n  and $-16, %rsp\n"	/* its own part of the stack */
-    "  mov %r12, %rdi\n  xor %eax, %eax\n  mov %rax, %rbx\n"
-    "  call *%r13\n  ud2\n"
-    ".popsection\n");
-
-static void vfork_child(struct raw_shared *shared)
-{
-	reads_for_ever(shared);
-}
-
-static void vforks(struct raw_shared *shared)
-{
-	raw_vfork(shared, vfork_child);
-}
-
-TEST_F(check, vfork)
-{
-	struct ulp_transact args = raw_transact_args();
-
-	START(vforks, 1);
-	ASSERT_TRUE(RAW_WAIT(is_asleep(self->shared->tid, self->shared->tid)));
-	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
-	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_vfork, raw_vfork_end)) {
-		TH_LOG("threads %u", args.out_threads);
-	}
-	EXPECT_EQ(ULP_REASON_REGISTER, args.out_reason);
-	EXPECT_EQ(self->pid, args.out_tid);
-	EXPECT_EQ(offsetof(struct ulp_regs, di), args.out_slot);
-	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
-	EXPECT_EQ(2, args.out_threads);
-	kill(self->shared->tid, SIGKILL);
-}
-
-/* A leader that is gone, while its threads live. */
-static void *waits(void *arg)
-{
-	struct raw_shared *shared = arg;
-
-	raw_call(reads_for_ever, shared);
-	return NULL;
-}
-
-static void leader_exits(struct raw_shared *shared)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, waits, shared))
-		_exit(1);
-	syscall(SYS_exit, 0);
-}
-
-TEST_F(check, zombie_leader)
-{
-	struct ulp_transact args = raw_transact_args();
-	char path[64];
-	int mem;
-
-	self->pid = raw_victim(leader_exits, self->shared);
-	ASSERT_TRUE(RAW_WAIT(self->shared->ready));
-	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));
-	ASSERT_TRUE(RAW_WAIT(({
-		int fd = raw_open_mem(self->pid, O_RDWR);
-		int ret = fd < 0 ? fd : raw_session_of(fd);
-
-		close(fd);
-		close(ret);
-		ret < 0;
-	})));
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/mem", self->pid, self->shared->tid);
-	mem = open(path, O_RDWR);
-	ASSERT_LE(0, mem);
-	self->session = raw_session_of(mem);
-	close(mem);
-	ASSERT_LE(0, self->session);
-	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
-	EXPECT_EQ(self->shared->tid, args.out_tid);
-	EXPECT_EQ(0, raw_set_answer(self->session, raw_answer, 1, 2, &args));
-	EXPECT_EQ(1, args.out_threads);
-}
-
-/* ---- stamps ---- */
-
-static void *sleeps(void *arg)
-{
-	struct raw_shared *shared = arg;
-
-	__atomic_add_fetch(&shared->ready, 1, __ATOMIC_SEQ_CST);
-	pause();
-	return NULL;
-}
-
-static void many_sleep(struct raw_shared *shared)
-{
-	pthread_t thread;
-	int i;
-
-	for (i = 0; i < 20; i++)
-		if (pthread_create(&thread, NULL, sleeps, shared))
-			_exit(1);
-	sleeps(shared);
-}
-
-static unsigned int asleep_in(pid_t pid)
-{
-	unsigned int i, nr = 0;
-
-	for (i = 0; i < 21; i++)
-		nr += is_asleep(pid, pid + i);
-	return nr;
-}
-
-TEST_F(check, sleepers_are_not_read_twice)
-{
-	struct ulp_transact args = raw_transact_args();
-
-	START(many_sleep, 21);
-	ASSERT_TRUE(RAW_WAIT(asleep_in(self->pid) == 21));
-	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
-	EXPECT_EQ(21, args.out_threads);
-	EXPECT_EQ(21, args.out_asleep);
-	EXPECT_EQ(0, args.out_parked);
-	EXPECT_EQ(variant->flags & ULP_TRANSACT_NO_STAMPS ? 21 : 0, args.out_rescanned);
-}
-
-/*
- * One of many that sleeps inside is refused without a freeze: the others are
- * not held for it.
- */
-static void one_of_many(struct raw_shared *shared)
-{
-	pthread_t thread;
-	int i;
-
-	for (i = 0; i < 20; i++)
-		if (pthread_create(&thread, NULL, sleeps, shared))
-			_exit(1);
-	while (shared->ready != 20)
-		usleep(500);
-	raw_call((long (*)(void *))(void *)sleeps, shared);
-}
-
-TEST_F(check, refusal_holds_nobody)
-{
-	struct ulp_transact args = raw_transact_args();
-
-	START(one_of_many, 21);
-	ASSERT_TRUE(RAW_WAIT(asleep_in(self->pid) == 21));
-	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
-	EXPECT_EQ(self->pid, args.out_tid);
-	if (!(variant->flags & ULP_TRANSACT_NO_STAMPS))
-		EXPECT_EQ(0, args.out_max_freeze_ns);
 }
 
 TEST_HARNESS_MAIN

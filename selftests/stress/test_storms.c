@@ -178,20 +178,23 @@ FIXTURE_VARIANT(storm) {
 	unsigned int ready;
 };
 
-#define VARIANT(name, fn, nr)							\
-	FIXTURE_VARIANT_ADD(storm, name ## _gate) {				\
-		.backend = ULP_BACKEND_GATE, .victim = (fn), .ready = (nr),	\
-	};									\
-	FIXTURE_VARIANT_ADD(storm, name ## _stop_machine) {			\
-		.backend = ULP_BACKEND_STOP_MACHINE, .victim = (fn), .ready = (nr), \
+#define VARIANT(name, how, fn, nr)						\
+	FIXTURE_VARIANT_ADD(storm, name) {					\
+		.backend = ULP_BACKEND_ ## how, .victim = (fn), .ready = (nr),	\
 	}
 
-VARIANT(threads, threads, 4);
-VARIANT(vfork, vfork_storm, 2);
-VARIANT(fork, fork_storm, 1);
-VARIANT(spawn, spawn_storm, 1);
-VARIANT(signals, signal_storm, 1);
-VARIANT(maps, map_storm, 2);
+VARIANT(threads_gate, GATE, threads, 4);
+VARIANT(threads_stop_machine, STOP_MACHINE, threads, 4);
+VARIANT(vfork_gate, GATE, vfork_storm, 2);
+VARIANT(vfork_stop_machine, STOP_MACHINE, vfork_storm, 2);
+VARIANT(fork_gate, GATE, fork_storm, 1);
+VARIANT(fork_stop_machine, STOP_MACHINE, fork_storm, 1);
+VARIANT(spawn_gate, GATE, spawn_storm, 1);
+VARIANT(spawn_stop_machine, STOP_MACHINE, spawn_storm, 1);
+VARIANT(signals_gate, GATE, signal_storm, 1);
+VARIANT(signals_stop_machine, STOP_MACHINE, signal_storm, 1);
+VARIANT(maps_gate, GATE, map_storm, 2);
+VARIANT(maps_stop_machine, STOP_MACHINE, map_storm, 2);
 
 FIXTURE_SETUP(storm)
 {
