@@ -13,12 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
 
 #define OPEN_ATTEMPTS	8
-#define KERNEL_THREAD	0x00200000	/* PF_KTHREAD of /proc/PID/stat */
+#define FIRST_PAUSE_NS	100000		/* between them, doubled each time */
+#define EXITING		0x00000004	/* PF_EXITING of /proc/PID/stat */
+#define KERNEL_THREAD	0x00200000	/* PF_KTHREAD */
 
 static int proc_open(pid_t pid, pid_t tid, const char *name, int flags)
 {
@@ -105,6 +108,7 @@ static int fail(struct ulp_target *target, int code, const char *what)
 static int no_memory(struct ulp_target *target)
 {
 	char stat[ULP_STAT_MAX], state;
+	unsigned long flags;
 	int ret;
 
 	target->tid = 0;
@@ -112,11 +116,13 @@ static int no_memory(struct ulp_target *target)
 	if (ret)
 		return fail(target, ret, "the state");
 	state = *ulp_stat_field(stat, 3);
-	if (strtoul(ulp_stat_field(stat, 9), NULL, 10) & KERNEL_THREAD)
+	flags = strtoul(ulp_stat_field(stat, 9), NULL, 10);
+	if (flags & KERNEL_THREAD)
 		return ulp_err(target->ctx, -ULP_E_NOT_TARGET,
 			       "process %d (%s) is a kernel thread: it has no memory to patch",
 			       target->pid, target->name);
-	if (state != 'Z' && state != 'X')
+	/* No thread has memory: an exiting leader is the end of all of it. */
+	if (state != 'Z' && state != 'X' && !(flags & EXITING))
 		return -ESTALE;
 	return ulp_err(target->ctx, -ULP_E_NO_PROCESS, "process %d (%s) has exited%s", target->pid,
 		       target->name, state == 'Z' ? " and was not waited for (zombie)" : "");
@@ -372,8 +378,12 @@ int ulp_target_open(struct ulp_context *ctx, pid_t pid, struct ulp_target **out)
 	if (pid <= 0)
 		ret = ulp_err(ctx, -ULP_E_NO_PROCESS, "%d is not a process id", pid);
 	for (int i = 0; ret == -ESTALE && i < OPEN_ATTEMPTS; i++) {
+		struct timespec pause = { .tv_nsec = FIRST_PAUSE_NS << i };
+
 		mem_close(target);
 		ret = target_open(target);
+		if (ret == -ESTALE)
+			nanosleep(&pause, NULL);
 	}
 	if (ret == -ESTALE)
 		ret = ulp_err(ctx, -ULP_E_CHANGING,
