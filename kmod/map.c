@@ -177,7 +177,7 @@ static int ulp_unmap_check(struct ulp_session *session, struct mm_struct *mm,
 		.backend = ulp_plan_backend(ULP_BACKEND_AUTO),
 		.attempts = ULP_UNMAP_ATTEMPTS,
 		.retry_ns = ULP_UNMAP_RETRY_NS,
-		.max_freeze_ns = max_freeze_ns ?: ULP_DEFAULT_FREEZE_NS,
+		.max_freeze_ns = ulp_plan_freeze_limit(max_freeze_ns),
 		.nr_ranges = 1,
 		.ranges = &range,
 		.pid_ns = task_active_pid_ns(current) ?: &init_pid_ns,
@@ -240,6 +240,8 @@ int ulp_unmap(struct ulp_session *session, struct ulp_unmap *args)
 
 	if (args->flags || !ulp_range_is_valid(session->mm, args->addr, args->length))
 		return -EINVAL;
+	if (!ulp_plan_may_use(ulp_plan_backend(ULP_BACKEND_AUTO)))
+		return -EPERM;
 	err = ulp_session_claim(session, &mm);
 	if (err)
 		return err;

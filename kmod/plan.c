@@ -2,6 +2,7 @@
 /*
  * Copies a transaction's plan from the caller and checks it.
  */
+#include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched.h>
@@ -167,6 +168,17 @@ u32 ulp_plan_backend(u32 asked)
 	return asked;
 }
 
+/* stop_machine holds everybody, not only a target that one may write to. */
+bool ulp_plan_may_use(u32 backend)
+{
+	return backend != ULP_BACKEND_STOP_MACHINE || capable(CAP_SYS_ADMIN);
+}
+
+u64 ulp_plan_freeze_limit(u64 asked)
+{
+	return asked ? min_t(u64, asked, ULP_MAX_FREEZE_NS) : ULP_DEFAULT_FREEZE_NS;
+}
+
 /**
  * ulp_plan_read() - copy and check
  * @plan: zeroed; ulp_plan_free() also after a failure
@@ -189,10 +201,12 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 	plan->flags = args->flags;
 	plan->attempts = args->attempts;
 	plan->retry_ns = min_t(u64, args->retry_ns, KTIME_MAX);
-	plan->max_freeze_ns = args->max_freeze_ns ?: ULP_DEFAULT_FREEZE_NS;
+	plan->max_freeze_ns = ulp_plan_freeze_limit(args->max_freeze_ns);
 	plan->backend = ulp_plan_backend(args->backend);
 	if (!plan->backend)
 		return -EOPNOTSUPP;
+	if (!ulp_plan_may_use(plan->backend))
+		return -EPERM;
 	if (ulp_fault(faults, ULP_FAULT_COPY_PLAN))
 		return -EFAULT;
 	if (ulp_fault(faults, ULP_FAULT_ALLOC))

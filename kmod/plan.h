@@ -19,6 +19,7 @@
 #define ULP_MAX_MAPS		64
 
 #define ULP_DEFAULT_FREEZE_NS	(50 * NSEC_PER_MSEC)
+#define ULP_MAX_FREEZE_NS	(10 * NSEC_PER_SEC)
 
 /**
  * struct ulp_plan_range - a range, in order of addresses
@@ -132,5 +133,7 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 		  struct ulp_faults *faults);
 void ulp_plan_free(struct ulp_plan *plan);
 u32 ulp_plan_backend(u32 asked);
+bool ulp_plan_may_use(u32 backend);
+u64 ulp_plan_freeze_limit(u64 asked);
 
 #endif /* ULP_PLAN_H */

@@ -40,7 +40,7 @@
  * @plan: ranges and stale words
  * @mm: of the thread
  * @task: the thread
- * @deadline: when to give up (ktime_get_ns()), 0 never
+ * @deadline: when to give up (ktime_get_ns())
  * @verdict: result
  * @regs: user registers
  * @width: size of a stack word
@@ -285,8 +285,7 @@ static bool ulp_scan_bounced(struct ulp_check *check, const void *memory,
 
 static bool ulp_check_clock(struct ulp_check *check)
 {
-	if (!check->deadline || ++check->pages % ULP_SCAN_BATCH ||
-	    ktime_get_ns() <= check->deadline)
+	if (++check->pages % ULP_SCAN_BATCH || ktime_get_ns() <= check->deadline)
 		return false;
 	return ulp_stop(check, ULP_REASON_FREEZE_LIMIT, 0, 0);
 }
@@ -435,7 +434,7 @@ static bool ulp_read_regs(struct ulp_check *check)
  * @plan: ranges and stale words
  * @mm: its address space, with the mmap lock held for reading
  * @task: must not run user code, or the answer is only a guess
- * @deadline: when to give up (ktime_get_ns()), 0 never
+ * @deadline: when to give up (ktime_get_ns())
  * @verdict: tells where, if it is
  *
  * Never faults, never sleeps.  Return: enum ulp_reason; %ULP_REASON_FAULT

@@ -36,6 +36,9 @@
 /* How often one attempt is begun anew for what was missing in its window. */
 #define ULP_RESTARTS_MAX	16
 
+/* Longest look at one thread before the window. */
+#define ULP_PRESCAN_NS		NSEC_PER_SEC
+
 /* How many absent pages of one thread are fetched before each window. */
 #define ULP_FETCHES_MAX		4096
 
@@ -70,6 +73,13 @@ static bool ulp_reason_has_thread(u32 reason)
 	default:
 		return false;
 	}
+}
+
+/* A thread that sleeps is in the way until it wakes up. */
+static bool ulp_reason_is_blocked(u32 reason)
+{
+	return ulp_reason_has_thread(reason) && reason != ULP_REASON_SIGRETURN &&
+	       reason != ULP_REASON_FAULT;
 }
 
 /* Something was missing: it can be fetched, and the attempt be begun anew. */
@@ -176,8 +186,7 @@ static void ulp_window_copy_stack(struct ulp_window *window)
 static void ulp_window_begin(struct ulp_window *window)
 {
 	window->began = ktime_get_ns();
-	if (check_add_overflow(window->began, window->plan->max_freeze_ns, &window->deadline))
-		window->deadline = U64_MAX;
+	window->deadline = window->began + window->plan->max_freeze_ns;
 }
 
 static void ulp_window_end(struct ulp_window *window)
@@ -271,7 +280,8 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 		}
 		off_cpu = ulp_task_off_cpu(task);
 		switches = ulp_task_switches(task);
-		reason = ulp_stack_check(plan, window->mm, task, 0, verdict);
+		reason = ulp_stack_check(plan, window->mm, task, ktime_get_ns() + ULP_PRESCAN_NS,
+					 verdict);
 		if (reason != ULP_REASON_FAULT)
 			break;
 		mmap_read_unlock(window->mm);
@@ -290,7 +300,7 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 		return 0;
 	thread->switches = switches;
 	thread->clean = !reason && !(plan->flags & ULP_TRANSACT_NO_STAMPS);
-	return asleep && reason && reason != ULP_REASON_SIGRETURN &&
+	return asleep && ulp_reason_is_blocked(reason) &&
 	       !(plan->flags & ULP_TRANSACT_NO_STAMPS);
 }
 

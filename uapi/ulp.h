@@ -168,10 +168,11 @@ enum ulp_map_flags {
  *
  * The mapping is private (MAP_PRIVATE | MAP_FIXED_NOREPLACE), made with the
  * credentials that opened the session while the target runs, charged to the
- * target's memory cgroup.  It is uncommitted until a transaction of this
- * session with %ULP_TRANSACT_COMMIT_MAPS succeeds: closing the session unmaps
- * what is uncommitted.  The ranges below mmap_min_addr and above the user
- * address space are refused.
+ * target's memory cgroup; of a regular file, and at most 256 MiB long.  It is
+ * uncommitted until a transaction of this session with
+ * %ULP_TRANSACT_COMMIT_MAPS succeeds: closing the session unmaps what is
+ * uncommitted, unless a thread may be in it.  The ranges below mmap_min_addr
+ * and above the user address space are refused.
  *
  * Errors: EEXIST, EINVAL, E2BIG (out_max_maps), EBADF, EPERM, ESRCH, ENOMEM,
  * and what the file's mmap says.
@@ -193,7 +194,8 @@ struct ulp_map {
  * @ULP_BACKEND_AUTO: the module's choice
  * @ULP_BACKEND_GATE: a task_work gate before user mode for each thread of the
  *	address space; other processes are not held
- * @ULP_BACKEND_STOP_MACHINE: stop_machine(); every CPU of the machine is held
+ * @ULP_BACKEND_STOP_MACHINE: stop_machine(); every CPU of the machine is held,
+ *	so that it needs CAP_SYS_ADMIN (EPERM)
  */
 enum ulp_backend {
 	ULP_BACKEND_AUTO		= 0,
@@ -226,7 +228,7 @@ struct ulp_range {
  *
  * Works on private mappings whatever their protection; the page becomes the
  * target's own (copy on write), its protection stays.  Shared mappings and
- * huge pages are refused with EFAULT.
+ * hugetlbfs are refused with EFAULT.
  */
 struct ulp_write {
 	__aligned_u64 addr;
@@ -325,8 +327,8 @@ enum ulp_transact_flags {
  * @backend: enum ulp_backend
  * @attempts: how often to try, at least 1
  * @retry_ns: pause between two attempts, in which everything runs
- * @max_freeze_ns: longest time the target may be held in one attempt; 0 is
- *	the module's default (50 ms)
+ * @max_freeze_ns: longest time the target may be held in one attempt, at most
+ *	10 s; 0 is the module's default (50 ms)
  * @ranges: user pointer to @nr_ranges of struct ulp_range
  * @writes: user pointer to @nr_writes of struct ulp_write, not overlapping
  * @stale: user pointer to @nr_stale of struct ulp_stale

@@ -295,6 +295,48 @@ static int use_session(int device, int mem, int session)
 	return raw_transact(session, &args);
 }
 
+/* On a process of its own, with a device that it was given. */
+static int patch_own(int device, uint32_t backend)
+{
+	struct ulp_session_open open = { .size = sizeof(open) };
+	struct ulp_transact args = raw_transact_args();
+	struct raw_shared *shared = raw_shared_new();
+	int session, ret;
+	pid_t pid;
+
+	prctl(PR_SET_DUMPABLE, 1);
+	pid = raw_victim(idle, shared);
+	if (!RAW_WAIT(shared->ready))
+		return -ETIMEDOUT;
+	open.mem_fd = raw_open_mem(pid, O_RDWR);
+	session = raw_ioctl(device, ULP_SESSION_OPEN, &open);
+	args.backend = backend;
+	ret = session < 0 ? session : raw_transact(session, &args);
+	raw_kill(pid);
+	return ret;
+}
+
+static int patch_own_by_gate(int device, int mem, int session)
+{
+	return patch_own(device, ULP_BACKEND_GATE);
+}
+
+static int patch_own_by_stop_machine(int device, int mem, int session)
+{
+	return patch_own(device, ULP_BACKEND_STOP_MACHINE);
+}
+
+/* Who may write to a process may patch it, but not hold the whole machine. */
+TEST_F(interface, unprivileged)
+{
+	struct ulp_query query;
+
+	ASSERT_EQ(0, raw_query(&query));
+	if (query.out_features & ULP_FEATURE_GATE)
+		EXPECT_EQ(0, as_nobody(patch_own_by_gate, self->device, -1, -1, false));
+	EXPECT_EQ(-EPERM, as_nobody(patch_own_by_stop_machine, self->device, -1, -1, false));
+}
+
 /* A descriptor that was passed on opens nothing. */
 TEST_F(interface, credentials)
 {
