@@ -52,6 +52,9 @@ static void on_wait(int sig)
 	char c;
 
 	(void)sig;
+	/* enter() may have sent a second one before it saw this. */
+	if (in_handler)
+		return;
 	in_handler = 1;
 	if (read(handler_gate[0], &c, 1) != 1)
 		abort();
