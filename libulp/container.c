@@ -53,7 +53,8 @@ struct reader {
 
 static int no_memory(const struct ulp_patch *patch)
 {
-	return ulp_err(patch->ctx, -ENOMEM, "%s: out of memory", patch->path);
+	ulp_err(patch->ctx, -ENOMEM, "%s: out of memory", patch->path);
+	return -ENOMEM;
 }
 
 static bool is_zero(const uint8_t *bytes, size_t size)
@@ -112,7 +113,7 @@ static int check_digest(struct reader *r, const struct ulp_part *part)
 	memcpy(field, r->header.digest, sizeof(digest));
 	if (err)
 		return ulp_err(patch->ctx, err, "%s: cannot compute SHA-256", patch->path);
-	if (memcmp(digest, r->header.digest, sizeof(digest)))
+	if (memcmp(digest, r->header.digest, sizeof(digest)) != 0)
 		return ulp_patch_bad(patch,
 				     "damaged: it was changed after it was packed; pack it again");
 	return 0;
@@ -200,7 +201,7 @@ static int check_revert(struct ulp_patch *patch, const struct ulp_part *part)
 		return ulp_patch_bad(patch, "damaged: size of section %s", ULP_SECTION_REVERT);
 	memcpy(&revert, patch->data + part->offset, sizeof(revert));
 	if (revert.magic != ULP_REVERT_MAGIC || revert.version != ULP_CONTAINER_VERSION ||
-	    revert.size != sizeof(revert) || memcmp(revert.id, patch->id, sizeof(revert.id)))
+	    revert.size != sizeof(revert) || memcmp(revert.id, patch->id, sizeof(revert.id)) != 0)
 		return ulp_patch_bad(patch, "damaged: section %s does not belong to section %s",
 				     ULP_SECTION_REVERT, ULP_SECTION);
 	return 0;
@@ -247,8 +248,10 @@ static int read_labels(struct reader *r)
 	int err = 0;
 
 	patch->labels = calloc(nr ? nr : 1, sizeof(*patch->labels));
-	if (!spans || !patch->labels)
-		err = no_memory(patch);
+	if (!spans || !patch->labels) {
+		free(spans);
+		return no_memory(patch);
+	}
 	for (size_t i = 0; i < nr && !err; i++) {
 		if (!ulp_span_is_text(&r->strings, spans[i]) || spans[i].length > ULP_NAME_MAX) {
 			err = ulp_patch_bad(patch, "damaged: label %zu", i);
@@ -272,9 +275,11 @@ static int read_dependencies(struct reader *r)
 	int err = 0;
 
 	patch->dependencies = calloc(nr ? nr : 1, sizeof(*patch->dependencies));
-	if (!ids || !patch->dependencies)
-		err = no_memory(patch);
-	for (size_t i = 0; i < nr && !err; i++) {
+	if (!ids || !patch->dependencies) {
+		free(ids);
+		return no_memory(patch);
+	}
+	for (size_t i = 0; i < nr; i++) {
 		patch->dependencies[i] = malloc(2 * ULP_ID_SIZE + 1);
 		if (!patch->dependencies[i]) {
 			err = no_memory(patch);
@@ -343,7 +348,7 @@ static int fill_public(struct ulp_patch *patch, const struct ulp_strings *string
 	if (size > ULP_TEXT_MAX)
 		return ulp_patch_bad(patch, "its names need more than %llu MiB",
 				     ULP_TEXT_MAX >> 20);
-	patch->text = malloc(size);
+	patch->text = malloc(size ? size : 1);
 	patch->targets = calloc(patch->nr_targets, sizeof(*patch->targets));
 	patch->functions = calloc(patch->nr_functions, sizeof(*patch->functions));
 	patch->references = calloc(patch->nr_references ? patch->nr_references : 1,
@@ -386,7 +391,7 @@ static int fill_public(struct ulp_patch *patch, const struct ulp_strings *string
 static int read_container(struct ulp_patch *patch)
 {
 	struct reader r = { .patch = patch };
-	struct ulp_part ulp, revert;
+	struct ulp_part ulp = { 0 }, revert = { 0 };
 	int err;
 
 	err = ulp_patch_read_elf(patch, &ulp, &revert);

@@ -17,8 +17,9 @@
 /* All names of a container together, copied for people. */
 #define ULP_TEXT_MAX		(64ULL << 20)
 
-#define ulp_patch_bad(patch, format, ...) \
-	ulp_err((patch)->ctx, -ULP_E_CONTAINER, "%s: " format, (patch)->path, ##__VA_ARGS__)
+#define ulp_patch_bad(patch, format, ...)					\
+	(ulp_err((patch)->ctx, -ULP_E_CONTAINER, "%s: " format, (patch)->path,	\
+		 ##__VA_ARGS__), -ULP_E_CONTAINER)
 
 /* A part of the file, its bounds checked. */
 struct ulp_part {

@@ -182,7 +182,7 @@ static int compare_places(const void *a, const void *b)
 /* No byte of a target may be written twice. */
 static int check_overlaps(struct ulp_patch *patch, const struct ulp_container_target *target)
 {
-	struct place *places = calloc(2 * (size_t)target->nr_functions, sizeof(*places));
+	struct place *places = calloc(2 * (size_t)target->nr_functions + 1, sizeof(*places));
 	size_t nr = 0;
 	int err = 0;
 

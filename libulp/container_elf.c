@@ -21,7 +21,7 @@
 
 static int check_header(struct ulp_patch *patch, const Elf64_Ehdr *header)
 {
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG))
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
 		return not_a_patch(patch, "not an ELF file");
 	if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
 	    header->e_ident[EI_VERSION] != EV_CURRENT || header->e_machine != EM_X86_64)
@@ -71,7 +71,7 @@ static int find_sections(struct ulp_patch *patch, const Elf64_Ehdr *header, stru
 		for (unsigned int j = 0; j < 2; j++) {
 			if (ours[j].length > names.sh_size - section.sh_name ||
 			    memcmp(patch->data + names.sh_offset + section.sh_name, ours[j].name,
-				   ours[j].length))
+				   ours[j].length) != 0)
 				continue;
 			if (found[j])
 				return ulp_patch_bad(patch, "damaged: two sections %s",

@@ -14,8 +14,9 @@ bool check_target(const struct object *target)
 		return false;
 	}
 	if (!target->build_id_size) {
-		error("%s: the target has no build-id, by which it is recognised in a process; link it with -Wl,--build-id",
+		error("%s: the target has no build-id, by which processes are known to have it",
 		      target->path);
+		message(MESSAGE_NOTE, "link it with -Wl,--build-id");
 		return false;
 	}
 	if (target->text.start >= target->text.end) {
@@ -79,7 +80,7 @@ static bool check_relocation(const struct object *patch, const GElf_Rela *rela,
 	    sym.st_shndx != SHN_UNDEF && GELF_ST_TYPE(sym.st_info) == STT_GNU_IFUNC) {
 		const char *name = elf_strptr(patch->elf, strings, sym.st_name);
 
-		error("%s: its function '%s' is chosen at run time (IFUNC), which a patch cannot have",
+		error("%s: its function '%s' is chosen at run time (IFUNC): not in a patch",
 		      patch->path, name ? name : "?");
 		return false;
 	}
@@ -88,8 +89,8 @@ static bool check_relocation(const struct object *patch, const GElf_Rela *rela,
 
 static bool check_relocations(const struct object *patch)
 {
+	GElf_Shdr shdr, table = { 0 };
 	Elf_Scn *scn = NULL;
-	GElf_Shdr shdr, table;
 	bool good = true;
 	GElf_Rela rela;
 
@@ -128,13 +129,16 @@ static bool check_segments(const struct object *patch)
 		const GElf_Phdr *segment = &patch->segments[i];
 
 		if (segment->p_type == PT_TLS && segment->p_memsz) {
-			error("%s: it defines thread-local variables, which running threads have no room for; refer to those of the target with #%%variable:slot",
+			error("%s: thread-local variables: threads have no room",
 			      patch->path);
+			message(MESSAGE_NOTE,
+				"those of the target are reached by #%%variable:slot");
 			good = false;
 		}
 		if (segment->p_type == PT_GNU_STACK && segment->p_flags & PF_X) {
-			error("%s: it asks for an executable stack (nested functions? assembly without .note.GNU-stack?)",
-			      patch->path);
+			error("%s: it asks for an executable stack", patch->path);
+			message(MESSAGE_NOTE,
+				"nested functions do, or assembly without .note.GNU-stack");
 			good = false;
 		}
 		if (segment->p_type == PT_LOAD && segment->p_flags & PF_W &&
@@ -190,10 +194,10 @@ static bool check_constructors(const struct object *patch)
 			if (!strcmp(name, "frame_dummy") || !strcmp(name, "__do_global_dtors_aux"))
 				continue;
 			if (*name)
-				error("%s: '%s' is a constructor or destructor, which a patch cannot have",
+				error("%s: '%s' is a constructor or destructor: nobody runs it",
 				      patch->path, name);
 			else
-				error("%s: it is stripped and has an entry in %s: cannot tell whether it is a constructor; pack it before it is stripped",
+				error("%s: stripped: cannot tell if %s has constructors",
 				      patch->path, section->name);
 			good = false;
 		}
@@ -207,8 +211,10 @@ static bool check_exceptions(const struct object *patch, bool allow)
 
 	if (!section || !section->size || allow)
 		return true;
-	error("%s: its code handles exceptions (section .gcc_except_table), but the target's unwinder does not know it; with libulp-preload it does: --allow-exceptions",
+	error("%s: its code handles exceptions, but the target's unwinder does not know that code",
 	      patch->path);
+	message(MESSAGE_NOTE,
+		"with libulp-preload it does, or if none ever passes: --allow-exceptions");
 	return false;
 }
 

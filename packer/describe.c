@@ -269,7 +269,8 @@ static void find_labels(struct description *desc, const char *text)
 		for (size_t j = 0; j < length; j++)
 			label[j] = toupper((unsigned char)label[j]);
 		if (label[3] == '#')
-			memcpy(label, label[0] == 'B' ? "bsc" : "jsc", 3);
+			for (size_t j = 0; j < 3; j++)
+				label[j] = tolower((unsigned char)label[j]);
 		add_label(desc, label);
 		i += length - 1;
 	}

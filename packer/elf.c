@@ -176,7 +176,7 @@ static void read_build_id(struct object *object)
 		while (data && (next = gelf_getnote(data, offset, &note, &name, &desc))) {
 			offset = next;
 			if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 ||
-			    memcmp((char *)data->d_buf + name, "GNU", 4) ||
+			    memcmp((char *)data->d_buf + name, "GNU", 4) != 0 ||
 			    note.n_descsz > sizeof(object->build_id))
 				continue;
 			memcpy(object->build_id, (char *)data->d_buf + desc, note.n_descsz);
@@ -255,7 +255,7 @@ bool object_add_debug(struct object *object, const char *path)
 		return false;
 	read_build_id(&debug);
 	if (!debug.build_id_size || debug.build_id_size != object->build_id_size ||
-	    memcmp(debug.build_id, object->build_id, debug.build_id_size)) {
+	    memcmp(debug.build_id, object->build_id, debug.build_id_size) != 0) {
 		error("%s: not the debug file of %s: its build-id is another one", path,
 		      object->path);
 		return false;

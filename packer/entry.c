@@ -79,7 +79,7 @@ static const char *entry_blocked(const struct plan *plan, const struct function 
 	uint64_t table;
 
 	if (behind.start < behind.end && !is_free(plan, behind))
-		return xasprintf("it has %" PRIu64 " bytes for a jump of %u, and what follows is not free",
+		return xasprintf("it has %" PRIu64 " bytes, the jump %u, and no free padding",
 				 behind.start - written.start, size);
 	why = code_entered(&plan->code, inner);
 	if (why)
@@ -121,12 +121,14 @@ static bool find_island(const struct plan *plan, uint64_t from, uint64_t *island
 
 static void set_entry(struct plan *plan, struct function *function, uint32_t kind, uint64_t island)
 {
+	uint64_t end;
+
 	function->kind = kind;
 	function->island = island;
 	if (island)
 		use(plan, (struct extent){ island, island + JUMP_SIZE });
-	use(plan, (struct extent){ old_extent(function).end,
-				   function->entry + entry_size(function) });
+	end = function->entry + entry_size(function);
+	use(plan, (struct extent){ old_extent(function).end, end });
 }
 
 /*

@@ -17,10 +17,10 @@ static bool is_part_name(const char *name, const char *whole)
 {
 	size_t length = strlen(whole);
 
-	if (strncmp(name, whole, length) || !name[length])
+	if (strncmp(name, whole, length) != 0 || !name[length])
 		return false;
 	for (name += length; *name;) {
-		if (strncmp(name, ".cold", 5) && strncmp(name, ".part", 5))
+		if (strncmp(name, ".cold", 5) != 0 && strncmp(name, ".part", 5) != 0)
 			return false;
 		name += 5;
 		if (name[0] == '.' && isdigit((unsigned char)name[1]))
@@ -49,6 +49,11 @@ static void add_range(struct function *function, struct extent range)
 	append(function->ranges, function->nr_ranges) = range;
 }
 
+static struct extent symbol_extent(const struct symbol *symbol)
+{
+	return (struct extent){ symbol->value, symbol->value + symbol->size };
+}
+
 /* Code that neither a symbol nor a frame describes: up to the next that one does. */
 static struct extent unknown_code(const struct object *object, const struct section *section,
 				  uint64_t addr)
@@ -60,7 +65,8 @@ static struct extent unknown_code(const struct object *object, const struct sect
 		    object->symbols[i].value < extent.end)
 			extent.end = object->symbols[i].value;
 	for (size_t i = 0; i < object->nr_frames; i++)
-		if (object->frames[i].code.start > addr && object->frames[i].code.start < extent.end)
+		if (object->frames[i].code.start > addr &&
+		    object->frames[i].code.start < extent.end)
 			extent.end = object->frames[i].code.start;
 	return extent;
 }
@@ -97,7 +103,7 @@ static bool piece_at(const struct plan *plan, uint64_t target, struct extent *pi
 	symbol = object_function_at(object, target);
 	frame = frame_at(object, target);
 	if (symbol)
-		*piece = (struct extent){ symbol->value, symbol->value + symbol->size };
+		*piece = symbol_extent(symbol);
 	else if (frame)
 		*piece = frame->code;
 	else
@@ -160,8 +166,7 @@ void find_fragments(const struct plan *plan, struct function *function)
 
 		if (symbol->defined && symbol->size && symbol->type == STT_FUNC &&
 		    is_part_name(symbol->name, function->old_name))
-			add_range(function, (struct extent){ symbol->value,
-							     symbol->value + symbol->size });
+			add_range(function, symbol_extent(symbol));
 	}
 	/* Ranges found on the way are followed as well. */
 	for (size_t done = 0; done < function->nr_ranges; done++) {

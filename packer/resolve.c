@@ -58,12 +58,12 @@ static struct found find(const struct object *object, const char *name, const ch
 		const struct symbol *symbol = &object->symbols[i];
 		size_t n;
 
-		if (strcmp(symbol->name, name) || !fits(object, symbol) ||
-		    (version && (!symbol->version || strcmp(symbol->version, version))))
+		if (strcmp(symbol->name, name) != 0 || !fits(object, symbol) ||
+		    (version && (!symbol->version || strcmp(symbol->version, version) != 0)))
 			continue;
 		for (n = 0; n < found.nr && found.symbols[n]->value != symbol->value; n++)
 			;
-		if (n == found.nr)
+		if (n == found.nr)	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 			append(found.symbols, found.nr) = symbol;
 		else if (says_more(symbol, found.symbols[n]))
 			found.symbols[n] = symbol;
@@ -104,10 +104,10 @@ static void not_found(const struct plan *plan, const struct object *object,
 	for (size_t i = 0; i < object->nr_symbols; i++) {
 		const struct symbol *symbol = &object->symbols[i];
 
-		if (strcmp(symbol->name, name))
+		if (strcmp(symbol->name, name) != 0)
 			continue;
 		if (!symbol->defined)
-			error_at(plan->desc, field, "'%s' is not defined in %s, which takes it from another object",
+			error_at(plan->desc, field, "'%s' is not defined in %s, only used there",
 				 name, object->path);
 		else
 			error_at(plan->desc, field, "'%s' of %s is not %s", name, object->path,
@@ -349,16 +349,17 @@ static bool resolve_slot(const struct plan *plan, struct described_reference *re
 				 "'%s' is not at 0x%" PRIx64, field->text, reference->slot_value);
 			return false;
 		}
-	} else if (found.nr != 1) {
+	} else {
 		if (!found.nr) {
 			not_found(plan, patch, field, "a variable");
 			return false;
 		}
-		error_at(plan->desc, field, "'%s' is ambiguous: %s has %zu of this name",
-			 field->text, patch->path, found.nr);
-		list(plan, field, &found);
-		return false;
-	} else {
+		if (found.nr > 1) {
+			error_at(plan->desc, field, "'%s' is ambiguous: %s has %zu of this name",
+				 field->text, patch->path, found.nr);
+			list(plan, field, &found);
+			return false;
+		}
 		reference->slot_value = found.symbols[0]->value;
 	}
 	if (found.nr && found.symbols[0]->size && found.symbols[0]->size < wanted) {
@@ -391,13 +392,6 @@ bool resolve_reference(const struct plan *plan, struct described_reference *refe
 	return good;
 }
 
-static int hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (at - digits) % 16 : -1;
-}
-
 bool resolve_dependency(const struct plan *plan, const struct field *field,
 			uint8_t id[ULP_ID_SIZE])
 {
@@ -422,6 +416,6 @@ bool resolve_dependency(const struct plan *plan, const struct field *field,
 		ulp_context_free(ctx);
 	}
 	for (size_t i = 0; good && i < ULP_ID_SIZE; i++)
-		id[i] = hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]);
+		id[i] = strtoul((char []){ text[2 * i], text[2 * i + 1], '\0' }, NULL, 16);
 	return good;
 }

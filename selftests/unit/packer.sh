@@ -209,7 +209,7 @@ test_lines_and_columns() {
 	at 3:9 "'' is not an address" '\^' "${head[@]}" f:new_f:
 	at 3:12 "too many fields" '\^' "${head[@]}" f:new_f:12:4
 	at 3:1 "'variable' of $WORK/old.so is not a function" '\^~+' "${head[@]}" variable:new_f
-	at 3:1 "'puts' is not defined in $WORK/old.so, which takes it from another" '\^~~~' \
+	at 3:1 "'puts' is not defined in $WORK/old.so, only used there" '\^~~~' \
 		"${head[@]}" puts:new_f
 	at 4:1 "'f' and 'f' are the same function" '\^' "${head[@]}" f:new_f f:new_g
 	at 3:2 "the path of the target is missing" '\^' "${head[@]}" @

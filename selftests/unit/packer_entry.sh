@@ -77,7 +77,7 @@ test_short_functions() {
 	# only room for one
 	{ begin f; echo 'nop; ret'; end f; begin g; echo 'nop; ret'; end g
 		echo '.fill 6,1,0xcc'; begin h; echo 'mov $1,%eax; ret'; end h; } | assemble old
-	refused_pack "'g' cannot be patched: it has 2 bytes for a jump of 5" f:new_f g:new_g
+	refused_pack "'g' cannot be patched: it has 2 bytes, the jump 5" f:new_f g:new_g
 	says "no free padding of 5 bytes" "x.dsc:4:1:"
 	# none within reach
 	{ begin f; echo 'nop; ret'; end f; begin g; echo '.fill 140,1,0x55; ret'; end g

@@ -198,7 +198,7 @@ test_refused_patches() {
 		<<<"__attribute__((constructor)) static void setup(void) { __asm__(\"nop\"); } $plain"
 	no_patch "'done' is a constructor or destructor" \
 		<<<"__attribute__((destructor)) static void done(void) { __asm__(\"nop\"); } $plain"
-	no_patch "cannot tell whether it is a constructor" -s <<<"$plain"
+	no_patch "cannot tell if .init_array has constructors" -s <<<"$plain"
 	no_patch "executable stack" -Wl,-z,execstack <<<"$plain"
 	LANGUAGE=assembler no_patch "writable and executable" -Wl,--no-warn-rwx-segments <<-END
 	.section .both,"awx"

@@ -70,12 +70,14 @@ FIXTURE_TEARDOWN(container)
 	free(self->data);
 }
 
-static struct ulp_container_header *header(FIXTURE_DATA(container) *b)
+typedef FIXTURE_DATA(container) box;
+
+static struct ulp_container_header *header(box *b)
 {
 	return (struct ulp_container_header *)(b->data + b->ulp);
 }
 
-static struct ulp_table *table(FIXTURE_DATA(container) *b, uint32_t type)
+static struct ulp_table *table(box *b, uint32_t type)
 {
 	for (uint32_t i = 0; i < header(b)->nr_tables; i++)
 		if (header(b)->tables[i].type == type)
@@ -83,7 +85,7 @@ static struct ulp_table *table(FIXTURE_DATA(container) *b, uint32_t type)
 	abort();
 }
 
-static void *entry(FIXTURE_DATA(container) *b, uint32_t type, unsigned int index)
+static void *entry(box *b, uint32_t type, unsigned int index)
 {
 	struct ulp_table *t = table(b, type);
 
@@ -103,7 +105,7 @@ static void *entry(FIXTURE_DATA(container) *b, uint32_t type, unsigned int index
 #define SHDR(i)		((Elf64_Shdr *)(self->data + EHDR->e_shoff) + (i))
 
 /* Makes the digest right again, as whoever forges a container can. */
-static void reseal(FIXTURE_DATA(container) *b)
+static void reseal(box *b)
 {
 	uint8_t *digest = b->data + b->ulp + offsetof(struct ulp_container_header, digest);
 	SHA256_CTX sha;
@@ -114,7 +116,7 @@ static void reseal(FIXTURE_DATA(container) *b)
 	SHA256Final(digest, &sha);
 }
 
-static int read_it(FIXTURE_DATA(container) *b)
+static int read_it(box *b)
 {
 	return ulp_patch_read(b->ctx, b->data, b->size, "it", &b->patch);
 }
@@ -438,7 +440,7 @@ TEST_F(container, refuses_hostile_references)
 	REFUSED("label", LABEL(2)->offset = ~0U);
 }
 
-static Elf64_Phdr *phdr_of(FIXTURE_DATA(container) *b, uint32_t type, uint32_t flags)
+static Elf64_Phdr *phdr_of(box *b, uint32_t type, uint32_t flags)
 {
 	Elf64_Ehdr *ehdr = (Elf64_Ehdr *)b->data;
 	Elf64_Phdr *phdr = (Elf64_Phdr *)(b->data + ehdr->e_phoff);
