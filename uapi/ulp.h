@@ -328,7 +328,8 @@ enum ulp_transact_flags {
  * @attempts: how often to try, at least 1
  * @retry_ns: pause between two attempts, in which everything runs
  * @max_freeze_ns: longest time the target may be held in one attempt, at most
- *	10 s; 0 is the module's default (50 ms)
+ *	10 s; 0 is the module's default (50 ms).  The clock is looked at until
+ *	the writing begins: what is begun then is finished
  * @ranges: user pointer to @nr_ranges of struct ulp_range
  * @writes: user pointer to @nr_writes of struct ulp_write, not overlapping
  * @stale: user pointer to @nr_stale of struct ulp_stale
