@@ -110,10 +110,12 @@ static inline unsigned long ulp_task_switches(struct task_struct *task)
 	return READ_ONCE(task->nvcsw) + READ_ONCE(task->nivcsw);
 }
 
-/* Asleep in the kernel, as opposed to preempted. */
+/* Asleep in the kernel: neither preempted nor woken up by now. */
 static inline bool ulp_task_asleep(struct task_struct *task)
 {
-	return ulp_task_off_cpu(task) && READ_ONCE(task->__state) != TASK_RUNNING;
+	unsigned int state = READ_ONCE(task->__state);
+
+	return ulp_task_off_cpu(task) && state != TASK_RUNNING && !(state & TASK_WAKING);
 }
 
 #endif /* ULP_TARGET_H */
