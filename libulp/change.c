@@ -19,6 +19,9 @@
 #define DEFAULT_TIMEOUT_NS	10000000000ULL
 /* How often the whole sequence is done again when the target changed. */
 #define CHANGE_LIMIT		5
+/* While another tool is at it; doubled each time. */
+#define PAUSE_NS		1000000ULL
+#define PAUSE_MAX_NS		100000000ULL
 
 static int session_open(struct ulp_target *target)
 {
@@ -96,23 +99,29 @@ int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void
 {
 	struct ulp_result result = { .sz = sizeof(result), .proof = "" };
 	struct ulp_options options;
-	uint64_t deadline;
+	uint64_t deadline, pause = PAUSE_NS;
+	unsigned int changed = 0;
 	int err;
 
 	target->ctx->error[0] = '\0';
 	err = options_check(target->ctx, given, &options);
 	deadline = ulp_now_ns() + (options.timeout_ns ? options.timeout_ns : DEFAULT_TIMEOUT_NS);
-	for (int i = 0; !err && i < CHANGE_LIMIT; i++) {
-		if (i)
-			err = ulp_target_refresh(target);
-		if (!err)
-			err = change_once(target, ops, arg, &options, deadline, &result);
-		if (err != -ESTALE)
+	while (!err) {
+		err = change_once(target, ops, arg, &options, deadline, &result);
+		if (err == -ULP_E_TRACED && ulp_now_ns() + pause < deadline) {
+			/* Another tool's turn; it is short. */
+			ulp_pause_ns(pause);
+			if (pause < PAUSE_MAX_NS)
+				pause *= 2;
+		} else if (err != -ESTALE) {
 			break;
-		err = i + 1 < CHANGE_LIMIT ? 0 :
-			ulp_err(target->ctx, -ULP_E_CHANGING,
-				"%s (pid %d): it changed each time between reading and patching; nothing was changed, try again",
-				target->name, target->pid);
+		} else if (++changed == CHANGE_LIMIT) {
+			err = ulp_err(target->ctx, -ULP_E_CHANGING,
+				      "%s (pid %d): it changed each time between reading and patching; nothing was changed, try again",
+				      target->name, target->pid);
+			break;
+		}
+		err = ulp_target_refresh(target);
 	}
 	/* It is done, even if the target has exited since. */
 	if (!err && !options.dry_run && ulp_target_refresh(target))

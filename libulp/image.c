@@ -445,6 +445,10 @@ static int map_piece(struct ulp_target *target, int session, uint32_t flags, int
 
 	if (err == -EEXIST)
 		return -ESTALE;	/* the target mapped something there since we looked */
+	if (err == -EALREADY)
+		return ulp_err(target->ctx, -ULP_E_TRACED,
+			       "%s (pid %d): another tool is patching it; nothing was changed, try again",
+			       target->name, target->pid);
 	if (err == -ESRCH)
 		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
 			       "%s (pid %d): it exited or called exec", target->name, target->pid);

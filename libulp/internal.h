@@ -312,6 +312,7 @@ int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *o
 		 uint64_t deadline);
 void ulp_plan_free(struct ulp_plan *plan);
 uint64_t ulp_now_ns(void);
+void ulp_pause_ns(uint64_t ns);
 
 /* change.c: what apply and revert have in common */
 struct ulp_change_ops {

@@ -311,7 +311,7 @@ static void result_fill(struct ulp_plan *plan, const struct ulp_transact *t)
 		r->max_freeze_ns = t->out_max_freeze_ns;
 }
 
-static void pause_ns(uint64_t ns)
+void ulp_pause_ns(uint64_t ns)
 {
 	struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 
@@ -357,7 +357,7 @@ int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *o
 		left -= now;
 		if (!left || !passing(err, &t) || ulp_now_ns() + retry >= deadline)
 			return explain(plan, &t, err);
-		pause_ns(retry);
+		ulp_pause_ns(retry);
 		if (retry < RETRY_GROWTH * first)
 			retry *= 2;
 	}
