@@ -19,6 +19,8 @@
 #define DEFAULT_TIMEOUT_NS	10000000000ULL
 /* How often the whole sequence is done again when the target changed. */
 #define CHANGE_LIMIT		5
+/* How often foreign bytes are looked at again before they are believed. */
+#define DOUBT_LIMIT		2
 /* While another tool is at it; doubled each time. */
 #define PAUSE_NS		1000000ULL
 #define PAUSE_MAX_NS		100000000ULL
@@ -113,6 +115,10 @@ int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void
 			ulp_pause_ns(pause);
 			if (pause < PAUSE_MAX_NS)
 				pause *= 2;
+		} else if ((err == -ULP_E_FOREIGN_HOOK || err == -ULP_E_BYTES_DIFFER) &&
+			   changed < DOUBT_LIMIT) {
+			/* Records and code were not read at one instant: look again. */
+			changed++;
 		} else if (err != -ESTALE) {
 			break;
 		} else if (++changed == CHANGE_LIMIT) {
