@@ -23,7 +23,7 @@
 /* main.c: one file per command */
 int cmd_pack(int argc, char **argv);
 
-enum { EXIT_MADE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_MADE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
 
 /* [@start, @end) */
 struct extent {

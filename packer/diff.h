@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ulp-packer diff: pairs of relocatable objects to a patch container.  "build"
+ * makes the pairs by compiling and calls diff_make() once for each target.
+ */
+#ifndef PACKER_DIFF_H
+#define PACKER_DIFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * struct diff_pair - one translation unit, compiled before and after the change,
+ *	both with -ffunction-sections -fdata-sections and else as it was shipped
+ * @name: for messages: the source file; NULL: @patched, or else @orig
+ * @orig: path of the object as shipped; NULL: the change adds this unit
+ * @patched: path of the object with the change; NULL: the change removes it
+ * @maybe: it is not known whether the target has this unit: left out, with a note,
+ *	if nothing of it is found there
+ */
+struct diff_pair {
+	const char *name;
+	const char *orig, *patched;
+	bool maybe;
+};
+
+/*
+ * struct diff_request - what to make
+ * @pairs: the units that the change reaches
+ * @nr_pairs: number of them, not 0
+ * @target: path of the binary that runs
+ * @debug: path of its separate debug file, or NULL
+ * @twin: path of the unstripped output of the recorded build, or NULL.  It is
+ *	used if it is the target's twin (same build-id, or the same code at the
+ *	same addresses), else passed over with a note.
+ * @out: path of the container
+ * @name: name of the patch ([A-Za-z0-9._+-], at most 64), NULL: from @out
+ * @comment: lines for people; CVE-..., bsc#... and jsc#... in them become labels;
+ *	NULL: none
+ * @labels: more labels (at most 64 characters each, no control characters)
+ * @nr_labels: number of them
+ * @new_data: names of static variables that may begin with their initial value,
+ *	though they look like renamed ones
+ * @nr_new_data: number of them
+ * @allow_exceptions: as in "pack"
+ * @explain: print on stdout each function of the patch, why it is in it, and how
+ *	its place in the target is known
+ */
+struct diff_request {
+	const struct diff_pair *pairs;
+	size_t nr_pairs;
+	const char *target, *debug, *twin;
+	const char *out, *name, *comment;
+	const char *const *labels;
+	size_t nr_labels;
+	const char *const *new_data;
+	size_t nr_new_data;
+	bool allow_exceptions;
+	bool explain;
+};
+
+/*
+ * Returns EXIT_MADE, EXIT_FAILED (the reason was printed), or EXIT_NOTHING when
+ * the pairs do not differ in code.  May be called several times.
+ */
+int diff_make(const struct diff_request *request);
+
+#endif /* PACKER_DIFF_H */
