@@ -40,7 +40,7 @@ KDIR	?= $(patsubst %/.config,%,$(firstword $(KDIRS)))
 # Variables of our command line are not those of the makefiles we call: kbuild
 # would take O= for its own.
 MAKEOVERRIDES :=
-export TOP O VMDIR KVER CC CFLAGS LDFLAGS V VERSION
+export TOP O VMDIR KVER CC CFLAGS LDFLAGS V VERSION LIBULP_LIBS
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -49,7 +49,7 @@ export TOP O VMDIR KVER CC CFLAGS LDFLAGS V VERSION
 # ---- user space: programs and libraries add themselves to ALL ----
 
 ALL :=
-LIBULP_LIBS := -lmd
+LIBULP_LIBS := -lmd -lnl-genl-3 -lnl-3
 
 # $(call objects,DIR): what the C files of a component become
 objects = $(patsubst $(TOP)/%.c,$(O)/%.o,$(wildcard $(TOP)/$(1)/*.c))
@@ -105,7 +105,7 @@ selftests: user | deps-build
 check: all | deps-vm
 	$(Q)$(TOP)/selftests/run $(TESTS)
 
-check-unit: $(ALL) selftests
+check-unit: all | deps-unit
 	$(Q)$(TOP)/selftests/run --here $(or $(TESTS),unit)
 
 demo: all | deps-vm
@@ -122,9 +122,9 @@ lint: deps-lint kmod
 
 # ---- packages: installed by apt when missing, nothing else is touched ----
 
-.PHONY: deps deps-build deps-vm deps-lint lint
+.PHONY: deps deps-build deps-unit deps-vm deps-lint lint
 deps: deps-build deps-vm deps-lint
-deps-build deps-vm deps-lint:
+deps-build deps-unit deps-vm deps-lint:
 	@KDIR='$(KDIR)' $(TOP)/.ci/deps $(@:deps-%=%)
 
 # ---- installation ----

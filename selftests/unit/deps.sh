@@ -39,7 +39,7 @@ machine() {
 test_several_at_once() {
 	local step pids=()
 	machine
-	for step in build vm lint vm; do
+	for step in build unit vm lint vm; do
 		KDIR=/none "$DEPS" "$step" >"$WORK/out.${#pids[@]}" 2>&1 &
 		pids+=($!)
 	done
@@ -50,6 +50,7 @@ test_several_at_once() {
 		[ -e "$WORK/installed/$package" ] || fail "$package was not asked for"
 	done
 	[ "$(grep -cw qemu-system-x86 "$WORK/calls")" = 1 ] || fail "asked for again"
+	[ "$(grep -cw man-db "$WORK/calls")" = 1 ] || fail "asked for again"
 	[ "$(grep -cw xz-utils "$WORK/calls")" = 1 ] || fail "asked for by two steps"
 }
 
