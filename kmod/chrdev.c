@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "debug.h"
 #include "map.h"
+#include "netlink.h"
 #include "plan.h"
 #include "session.h"
 #include "transact.h"
@@ -52,7 +53,8 @@ static int ulp_ioctl_query(struct ulp_session *session, union ulp_args *args)
 		return -EINVAL;
 	query->out_abi = ULP_ABI;
 	query->out_default_backend = ulp_plan_backend(ULP_BACKEND_AUTO);
-	query->out_features = ULP_FEATURE_STOP_MACHINE | ULP_FEATURE_FORK_PROBE;
+	query->out_features = ULP_FEATURE_STOP_MACHINE | ULP_FEATURE_FORK_PROBE |
+			      ULP_FEATURE_EVENTS;
 	if (ulp_compat.task_work_add)
 		query->out_features |= ULP_FEATURE_GATE;
 	if (ULP_IS_DEBUG)
@@ -155,6 +157,7 @@ static int ulp_ioctl_transact(struct ulp_session *session, union ulp_args *args)
 	if (!err && (plan.flags & ULP_TRANSACT_COMMIT_MAPS) &&
 	    !(plan.flags & ULP_TRANSACT_DRY_RUN))
 		ulp_map_commit(session);
+	ulp_event_send(mm, &plan, &outcome, err);
 	ulp_session_unclaim(session, mm);
 	ulp_transact_answer(&args->transact, &plan, &outcome);
 out:
@@ -180,7 +183,13 @@ static const struct ulp_ioctl ulp_device_ioctls[] = {
 static const struct ulp_ioctl ulp_session_ioctls[] = {
 	ULP_IOCTL(ULP_IOC_NR_MAP, ulp_map, false, ulp_ioctl_map),
 	ULP_IOCTL(ULP_IOC_NR_UNMAP, ulp_unmap, true, ulp_ioctl_unmap),
-	ULP_IOCTL(ULP_IOC_NR_TRANSACT, ulp_transact, true, ulp_ioctl_transact),
+	{
+		.nr = ULP_IOC_NR_TRANSACT,
+		.size = sizeof(struct ulp_transact),
+		.min_size = offsetof(struct ulp_transact, subject),
+		.answers = true,
+		.fn = ulp_ioctl_transact,
+	},
 #ifdef ULP_DEBUG_BUILD
 	ULP_IOCTL(ULP_IOC_NR_DEBUG, ulp_debug, true, ulp_ioctl_debug),
 #endif

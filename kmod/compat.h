@@ -11,12 +11,16 @@
 #include <linux/security.h>
 #include <linux/task_work.h>
 #include <linux/version.h>
+#include <net/genetlink.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "ulp needs Linux 6.1 or newer"
 #endif
 #if !defined(CONFIG_X86_64) || !defined(CONFIG_SMP) || !defined(CONFIG_TRACEPOINTS)
 #error "ulp needs an x86_64 SMP kernel with tracepoints"
+#endif
+#ifndef CONFIG_NET
+#error "ulp needs a kernel with CONFIG_NET: events are sent by netlink"
 #endif
 
 /* Workers of io_uring (PF_IO_WORKER) and vhost (6.4): they never run user code. */
@@ -31,6 +35,16 @@
  * what this module does.
  */
 #define ULP_LOCKDOWN_REASON	LOCKDOWN_BPF_WRITE_USER
+
+/*
+ * Who may join a multicast group: flags of genl_multicast_group mean
+ * CAP_SYS_ADMIN since 6.7 and 6.1.68; before, CAP_NET_ADMIN was the most.
+ */
+#ifdef GENL_MCAST_CAP_SYS_ADMIN
+#define ULP_MCAST_PRIVILEGED	GENL_MCAST_CAP_SYS_ADMIN
+#else
+#define ULP_MCAST_PRIVILEGED	GENL_UNS_ADMIN_PERM
+#endif
 
 /* mmap_min_addr is not exported: its value at the kernel's build, at least 64K. */
 #if defined(CONFIG_LSM_MMAP_MIN_ADDR) && CONFIG_LSM_MMAP_MIN_ADDR > 65536

@@ -7,6 +7,7 @@
 #include <linux/tracepoint.h>
 #include "chrdev.h"
 #include "compat.h"
+#include "netlink.h"
 #include "session.h"
 #include "warm.h"
 
@@ -23,7 +24,13 @@ static int __init ulp_init(void)
 	err = ulp_session_init();
 	if (err)
 		return err;
-	return ulp_chrdev_init();
+	err = ulp_netlink_init();
+	if (err)
+		return err;
+	err = ulp_chrdev_init();
+	if (err)
+		ulp_netlink_exit();
+	return err;
 }
 
 /*
@@ -33,6 +40,7 @@ static int __init ulp_init(void)
 static void __exit ulp_exit(void)
 {
 	ulp_chrdev_exit();
+	ulp_netlink_exit();
 	ulp_warm_exit();
 	tracepoint_synchronize_unregister();
 	synchronize_rcu_tasks();

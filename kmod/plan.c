@@ -158,6 +158,45 @@ static int ulp_plan_read_stale(struct ulp_plan *plan, const struct ulp_transact 
 	return 0;
 }
 
+static bool ulp_subject_is_valid(const struct ulp_plan_subject *subject)
+{
+	const struct ulp_subject *said = &subject->said;
+
+	return (said->action == ULP_ACTION_APPLY || said->action == ULP_ACTION_REVERT) &&
+	       strnlen(said->name, sizeof(said->name)) < sizeof(said->name) &&
+	       (!said->functions_size || !subject->functions[said->functions_size - 1]);
+}
+
+static int ulp_plan_read_subject(struct ulp_plan *plan, const struct ulp_transact *args)
+{
+	void __user *user = u64_to_user_ptr(args->subject);
+	struct ulp_plan_subject *subject;
+	u32 size;
+	int err;
+
+	if (!args->subject)
+		return 0;
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	if (size < sizeof(subject->said))
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	subject = kzalloc(sizeof(*subject), GFP_KERNEL);
+	if (!subject)
+		return -ENOMEM;
+	plan->subject = subject;
+	err = copy_struct_from_user(&subject->said, sizeof(subject->said), user, size);
+	if (err)
+		return err;
+	if (subject->said.functions_size > ULP_SUBJECT_FUNCTIONS)
+		return -E2BIG;
+	if (copy_from_user(subject->functions, u64_to_user_ptr(subject->said.functions),
+			   subject->said.functions_size))
+		return -EFAULT;
+	return ulp_subject_is_valid(subject) ? 0 : -EINVAL;
+}
+
 /* The backend to use, 0 if the machine cannot do what was asked for. */
 u32 ulp_plan_backend(u32 asked)
 {
@@ -217,6 +256,8 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 		err = ulp_plan_read_writes(plan, args);
 	if (!err)
 		err = ulp_plan_read_stale(plan, args);
+	if (!err)
+		err = ulp_plan_read_subject(plan, args);
 	if (!err && args->stack && args->stack_size) {
 		plan->stack = kvmalloc(args->stack_size, GFP_KERNEL);
 		plan->stack_size = args->stack_size;
@@ -233,4 +274,5 @@ void ulp_plan_free(struct ulp_plan *plan)
 	kvfree(plan->stale);
 	kvfree(plan->bytes);
 	kvfree(plan->stack);
+	kfree(plan->subject);
 }

@@ -62,6 +62,16 @@ struct ulp_plan_page {
 };
 
 /**
+ * struct ulp_plan_subject - what the plan is about, as the caller says
+ * @said: checked; its pointer is not used
+ * @functions: names, each with its NUL; said.functions_size bytes
+ */
+struct ulp_plan_subject {
+	struct ulp_subject said;
+	char functions[ULP_SUBJECT_FUNCTIONS];
+};
+
+/**
  * struct ulp_plan - everything a transaction works from; no user pointer in it
  * @flags: bits of enum ulp_transact_flags
  * @backend: enum ulp_backend, not AUTO
@@ -79,6 +89,7 @@ struct ulp_plan_page {
  * @bytes: backing of the writes' bytes
  * @stack_size: of @stack
  * @stack: receives the blocker's stack
+ * @subject: for the event, NULL if there is to be none
  * @pid_ns: the caller's
  * @faults: the session's
  */
@@ -99,6 +110,7 @@ struct ulp_plan {
 	u8 *bytes;
 	u32 stack_size;
 	u8 *stack;
+	struct ulp_plan_subject *subject;
 	struct pid_namespace *pid_ns;
 	struct ulp_faults *faults;
 };
@@ -108,6 +120,7 @@ struct ulp_plan {
  * @reason: enum ulp_reason
  * @thread: index of the blocking thread in the target
  * @tid: of the blocking thread, in the plan's pid namespace
+ * @init_tid: the same in the initial one
  * @range: index in the caller's array
  * @write: index in the caller's array
  * @ip: instruction pointer
@@ -120,6 +133,7 @@ struct ulp_verdict {
 	u32 reason;
 	u32 thread;
 	u32 tid;
+	u32 init_tid;
 	u32 range;
 	u32 write;
 	unsigned long ip;

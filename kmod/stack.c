@@ -95,6 +95,7 @@ static bool ulp_stop(struct ulp_check *check, u32 reason, unsigned long slot, u6
 	verdict->ip = check->regs.ip;
 	verdict->sp = check->regs.sp;
 	verdict->tid = __task_pid_nr_ns(check->task, PIDTYPE_PID, check->plan->pid_ns);
+	verdict->init_tid = task_pid_nr(check->task);
 	return true;
 }
 

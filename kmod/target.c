@@ -178,3 +178,27 @@ struct ulp_target *ulp_target_enrol(struct mm_struct *mm, struct ulp_faults *fau
 	rcu_read_unlock();
 	return target;
 }
+
+/**
+ * ulp_target_process() - the oldest process that has @mm
+ * @mm: address space
+ * @comm: receives its name, TASK_COMM_LEN bytes
+ *
+ * Return: its id in the initial pid namespace, 0 if there is none.
+ */
+pid_t ulp_target_process(struct mm_struct *mm, char *comm)
+{
+	struct task_struct *process;
+	pid_t pid = 0;
+
+	rcu_read_lock();
+	for_each_process(process) {
+		if ((process->flags & PF_KTHREAD) || !ulp_process_has_mm(process, mm))
+			continue;
+		pid = task_tgid_nr(process);
+		strscpy_pad(comm, process->comm, TASK_COMM_LEN);
+		break;
+	}
+	rcu_read_unlock();
+	return pid;
+}

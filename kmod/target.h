@@ -81,6 +81,7 @@ struct ulp_target {
 struct ulp_target *ulp_target_enrol(struct mm_struct *mm, struct ulp_faults *faults, u32 room);
 void ulp_target_unwatch(struct ulp_target *target);
 void ulp_target_put(struct ulp_target *target);
+pid_t ulp_target_process(struct mm_struct *mm, char *comm);
 void ulp_target_fork_probe(void *data, struct task_struct *parent, struct task_struct *child);
 
 /* How many threads there are; all below this index are fully set up. */

@@ -75,12 +75,14 @@ enum {
  * @ULP_FEATURE_STOP_MACHINE: backend stop_machine works
  * @ULP_FEATURE_DEBUG: debug build: ULP_DEBUG exists, fault points are armed
  * @ULP_FEATURE_FORK_PROBE: children born in the window are gated
+ * @ULP_FEATURE_EVENTS: ulp_transact.subject is known, events are sent
  */
 enum ulp_features {
 	ULP_FEATURE_GATE		= 1 << 0,
 	ULP_FEATURE_STOP_MACHINE	= 1 << 1,
 	ULP_FEATURE_DEBUG		= 1 << 2,
 	ULP_FEATURE_FORK_PROBE		= 1 << 3,
+	ULP_FEATURE_EVENTS		= 1 << 4,
 };
 
 /**
@@ -321,6 +323,42 @@ enum ulp_transact_flags {
 };
 
 /**
+ * enum ulp_action - what a transaction is meant to do
+ * @ULP_ACTION_APPLY: put new code in the place of old
+ * @ULP_ACTION_REVERT: put old code back
+ */
+enum ulp_action {
+	ULP_ACTION_APPLY		= 1,
+	ULP_ACTION_REVERT		= 2,
+};
+
+#define ULP_SUBJECT_NAME	72	/* bytes of ulp_subject.name */
+#define ULP_SUBJECT_FUNCTIONS	2048	/* most bytes at ulp_subject.functions */
+
+/**
+ * struct ulp_subject - what a transaction is about, for the event it ends in
+ * @size: sizeof(struct ulp_subject)
+ * @action: enum ulp_action
+ * @functions: user pointer to @functions_size bytes: names, each with its NUL
+ * @functions_size: at most %ULP_SUBJECT_FUNCTIONS; 0 if no name is known
+ * @nr_functions: how many functions there are; names may be left out
+ * @id: of the patch
+ * @name: of the patch, with its NUL
+ *
+ * The module believes none of it: it is passed on in the event (ulp_netlink.h),
+ * beside what the module knows itself.
+ */
+struct ulp_subject {
+	__u32 size;
+	__u32 action;
+	__aligned_u64 functions;
+	__u32 functions_size;
+	__u32 nr_functions;
+	__u8  id[32];
+	__u8  name[ULP_SUBJECT_NAME];
+};
+
+/**
  * struct ulp_transact - ioctl(ULP_TRANSACT): freeze, check, write, thaw
  * @size: sizeof(struct ulp_transact)
  * @flags: bits of enum ulp_transact_flags
@@ -359,6 +397,8 @@ enum ulp_transact_flags {
  * @out_sp: its stack pointer
  * @out_slot: address of the stack word
  * @out_value: the stack word
+ * @subject: user pointer to struct ulp_subject: the end of the transaction is
+ *	an event for who listens (ulp_netlink.h), unless it is a dry run.  0: no event
  *
  * All or nothing: either every write was done while no thread of the address
  * space could run user code and none was inside a range, or none was done.
@@ -402,6 +442,7 @@ struct ulp_transact {
 	__aligned_u64 out_sp;
 	__aligned_u64 out_slot;
 	__aligned_u64 out_value;
+	__aligned_u64 subject;
 };
 
 #define ULP_TRANSACT \
