@@ -321,6 +321,10 @@ static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *ar
 
 	apply_reset(apply);
 	memcpy(plan->result->id, patch->id_hex, sizeof(plan->result->id));
+	ulp_plan_subject(plan, ULP_ACTION_APPLY, patch->name, patch->id);
+	for (size_t i = 0; i < patch->nr_functions; i++)
+		ulp_plan_function(plan, patch->functions[i].old_name,
+				  strlen(patch->functions[i].old_name));
 	err = find_objects(target, apply);
 	if (!err)
 		err = check_dependencies(target, patch);

@@ -12,6 +12,7 @@
 
 struct ulp_context {
 	int dev;			/* /dev/ulp, -1 until needed */
+	uint64_t features;		/* of the module, once dev was opened */
 	ulp_log_fn log;
 	enum ulp_log_level log_level;
 	void *log_data;
@@ -293,7 +294,16 @@ struct ulp_plan {
 	struct ulp_write *writes;
 	char **write_names;
 	bool commit_maps;
+	/* what the event is to say; no action: nothing */
+	struct ulp_subject subject;
+	char functions[ULP_SUBJECT_FUNCTIONS];
 };
+
+/* @id: NULL if it is about several patches at once. */
+void ulp_plan_subject(struct ulp_plan *plan, enum ulp_action action, const char *name,
+		      const uint8_t *id);
+/* One more function that it changes. */
+void ulp_plan_function(struct ulp_plan *plan, const char *name, size_t length);
 
 int ulp_plan_range(struct ulp_plan *plan, uint64_t start, uint64_t end, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -333,6 +333,84 @@ LIBULP_API bool ulp_code_is_nothing(int code);
 /** ulp_code_is_busy() - nothing was changed, it may succeed later: a tool exits 3 */
 LIBULP_API bool ulp_code_is_busy(int code);
 
+/* ---- events ---- */
+
+struct ulp_monitor;
+
+/**
+ * struct ulp_event_info - one event of the module, from whatever process
+ * @event: enum ulp_event (uapi/ulp_netlink.h)
+ * @word: the same as a stable word: applied, reverted, refused, busy
+ * @action: enum ulp_action (uapi/ulp.h): what was to be done
+ * @pid: process, 0 if it was gone; all ids are those of the initial namespaces
+ * @name: of it, "" unknown
+ * @patch: name of the patch
+ * @id: of the patch, 64 hex digits, all 0 if it is about several
+ * @nr_functions: functions that are changed
+ * @nr_names: entries of @functions: not all names may have been told
+ * @functions: their names
+ * @by_pid: process that did it
+ * @by_uid: user that did it
+ * @max_freeze_ns: the longest hold of all attempts
+ * @attempts: made
+ * @threads: of the process
+ * @backend: enum ulp_backend
+ * @code: 0, or the -errno that the transaction ended with
+ * @reason: enum ulp_reason
+ * @blocker_tid: thread that was in the way, 0 none
+ * @blocker_ip: its instruction pointer
+ * @blocker_slot: address of the stack word that shows it, or offset of the register
+ * @blocker_value: the word
+ */
+struct ulp_event_info {
+	uint32_t event;
+	const char *word;
+	uint32_t action;
+	pid_t pid;
+	const char *name;
+	const char *patch;
+	const char *id;
+	uint32_t nr_functions;
+	size_t nr_names;
+	const char *const *functions;
+	pid_t by_pid;
+	uint32_t by_uid;
+	uint64_t max_freeze_ns;
+	uint32_t attempts;
+	uint32_t threads;
+	uint32_t backend;
+	int code;
+	uint32_t reason;
+	pid_t blocker_tid;
+	uint64_t blocker_ip;
+	uint64_t blocker_slot;
+	uint64_t blocker_value;
+};
+
+/**
+ * ulp_monitor_open() - listen to the events of the module
+ * @out: receives it; close with ulp_monitor_close()
+ *
+ * Needs CAP_SYS_ADMIN.  Return: 0, -ULP_E_MODULE (not loaded, or without events),
+ * -ULP_E_PERMISSION, -errno.
+ */
+LIBULP_API int ulp_monitor_open(struct ulp_context *ctx,
+				struct ulp_monitor **out) LIBULP_CHECK;
+LIBULP_API void ulp_monitor_close(struct ulp_monitor *monitor);
+
+/** ulp_monitor_fd() - to be waited for with poll(): readable when there may be an event */
+LIBULP_API int ulp_monitor_fd(const struct ulp_monitor *monitor);
+
+/**
+ * ulp_monitor_next() - the next event; does not wait
+ * @out: receives it; it lives until the next call
+ *
+ * Return: 1; 0: there is none now; -ENOBUFS: events were lost, more may come;
+ * -ULP_E_MODULE: the module was unloaded, nothing will come; -errno.
+ */
+LIBULP_API int ulp_monitor_next(struct ulp_monitor *monitor,
+				const struct ulp_event_info **out) LIBULP_CHECK;
+
 /* ---- dump ---- */
 
 /**

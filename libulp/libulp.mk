@@ -4,6 +4,8 @@
 LIBULP	:= $(O)/libulp/libulp.a
 LIBULP_SO := $(O)/libulp/libulp.so.0
 LIBULP_O := $(call objects,libulp)
+# the shell asks, when it compiles: make deps may just have brought it
+$(O)/libulp/event.o: BASE += $$(pkg-config --cflags libnl-genl-3.0)
 ALL	+= $(LIBULP) $(LIBULP_SO) $(O)/libulp/libulp.pc
 
 $(LIBULP): $(LIBULP_O)
@@ -22,7 +24,6 @@ $(LIBULP_SO): $(TOP)/libulp/libulp.map $(LIBULP_O)
 # always made: the prefix may be another one than last time
 .PHONY: $(O)/libulp/libulp.pc
 $(O)/libulp/libulp.pc: $(TOP)/libulp/libulp.pc.in
-	@mkdir -p $(@D)
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 		-e 's|@LIBS@|$(LIBULP_LIBS)|' $< >$@

@@ -144,6 +144,33 @@ int ulp_plan_state(struct ulp_plan *plan, const struct ulp_record *record,
 			      (const char *)&next + at, size, "record");
 }
 
+void ulp_plan_subject(struct ulp_plan *plan, enum ulp_action action, const char *name,
+		      const uint8_t *id)
+{
+	struct ulp_subject *subject = &plan->subject;
+
+	subject->size = sizeof(*subject);
+	subject->action = action;
+	subject->functions = (uintptr_t)plan->functions;
+	if (id)
+		memcpy(subject->id, id, sizeof(subject->id));
+	snprintf((char *)subject->name, sizeof(subject->name), "%s", name);
+}
+
+void ulp_plan_function(struct ulp_plan *plan, const char *name, size_t length)
+{
+	struct ulp_subject *subject = &plan->subject;
+	char *at = plan->functions + subject->functions_size;
+
+	subject->nr_functions++;
+	if (!length || memchr(name, '\0', length) ||
+	    length >= sizeof(plan->functions) - subject->functions_size)
+		return;
+	memcpy(at, name, length);
+	at[length] = '\0';
+	subject->functions_size += length + 1;
+}
+
 void ulp_plan_free(struct ulp_plan *plan)
 {
 	for (size_t i = 0; i < plan->nr_ranges; i++)
@@ -340,6 +367,9 @@ int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *o
 			.nr_ranges = plan->nr_ranges,
 			.nr_writes = plan->nr_writes,
 		};
+
+		if (plan->subject.action && (plan->target->ctx->features & ULP_FEATURE_EVENTS))
+			t.subject = (uintptr_t)&plan->subject;
 
 		err = ulp_sys_transact(session, &t);
 		result_fill(plan, &t);

@@ -174,6 +174,8 @@ static int revert_plan(struct ulp_target *target, struct ulp_plan *plan, void *a
 {
 	const struct ulp_record_list *records = target->records;
 	struct revert *revert = arg;
+	const struct ulp_found *first = NULL;
+	bool one = true;
 	int err = choose(target, revert);
 
 	if (!err)
@@ -185,12 +187,16 @@ static int revert_plan(struct ulp_target *target, struct ulp_plan *plan, void *a
 		if (!revert->chosen[i])
 			continue;
 		memcpy(plan->result->id, found->id_hex, sizeof(plan->result->id));
+		if (!first)
+			first = found;
+		one = one && !memcmp(first->record->id, record->id, sizeof(record->id));
 		/* All of its code: what a replacement calls returns into it. */
 		err = ulp_plan_range(plan, record->text_start, record->text_end,
 				     "patch %s", found->name);
 		for (uint32_t k = 0; k < record->nr_functions && !err; k++) {
 			const struct ulp_record_function *f = &found->functions[k];
 
+			ulp_plan_function(plan, ulp_found_text(found, f->name), f->name.length);
 			if (ulp_records_top(records, f->entry, NULL, NULL).function == f)
 				err = plan_entry(target, plan, revert, found, f);
 		}
@@ -198,6 +204,9 @@ static int revert_plan(struct ulp_target *target, struct ulp_plan *plan, void *a
 			err = ulp_plan_state(plan, record, ULP_RECORD_REVERTED,
 					     record->sequence);
 	}
+	if (first)
+		ulp_plan_subject(plan, ULP_ACTION_REVERT, one ? first->name : revert->name,
+				 one ? first->record->id : NULL);
 	return err;
 }
 

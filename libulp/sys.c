@@ -50,6 +50,7 @@ int ulp_sys_open(struct ulp_context *ctx)
 		return ulp_err(ctx, -ULP_E_ABI,
 			       "ulp.ko speaks ABI %u, this library %u; load the module of version %s",
 			       query.out_abi, ULP_ABI, ulp_version());
+	ctx->features = query.out_features;
 	return 0;
 }
 

@@ -31,6 +31,7 @@ struct options {
 	const char *root;
 	struct ulp_options change;	/* for ulp_apply() and ulp_revert() */
 	unsigned int jobs;
+	uint64_t count;			/* 0: no end */
 	int verbose;
 	bool revert, all, recursive, only_livepatched, every_one;
 	bool json, quiet, help, version;
@@ -45,6 +46,7 @@ enum command_id {
 	CMD_DUMP	= 1 << 4,
 	CMD_STATUS	= 1 << 5,
 	CMD_HELP	= 1 << 6,
+	CMD_MONITOR	= 1 << 7,
 };
 
 struct tool;
@@ -105,6 +107,7 @@ void cmd_patches(struct tool *tool);
 void cmd_check(struct tool *tool);
 void cmd_dump(struct tool *tool);
 void cmd_status(struct tool *tool);
+void cmd_monitor(struct tool *tool);
 void cmd_help(struct tool *tool);
 
 /* select.c: which processes */
@@ -210,6 +213,8 @@ void put_colored(const struct tool *tool, FILE *out, enum color color, const cha
 char *text_for_terminal(const char *text);
 char *text_for_json(const char *text);
 const char *backend_name(uint32_t backend);
+/* Of enum ulp_reason: why the module did not do it. */
+const char *refusal_name(uint32_t reason);
 bool is_gone(int code);
 int exit_status(const struct tally *tally);
 void out_of_memory(void) __attribute__((noreturn));
@@ -224,6 +229,8 @@ json_object *json_list(json_object *object, const char *key);
 json_object *json_outcome(const struct visit *visit, const struct outcome *outcome,
 			  const char *status);
 void json_error(struct tool *tool, const char *reason, const char *message);
+/* Prints one value on one line. */
+void json_line(json_object *object);
 /* Prints the document of a tool that was called with --json. */
 void json_finish(struct tool *tool);
 

@@ -118,6 +118,12 @@ void json_error(struct tool *tool, const char *reason, const char *message)
 	json_object_array_add(json_list(tool->document, "errors"), error);
 }
 
+void json_line(json_object *object)
+{
+	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
 void json_finish(struct tool *tool)
 {
 	if (!tool->document)

@@ -23,6 +23,8 @@ const struct command commands[] = {
 	  "Print what a patch file contains", cmd_dump },
 	{ CMD_STATUS, "status", { NULL }, "",
 	  "Tell what this machine has and lacks", cmd_status },
+	{ CMD_MONITOR, "monitor", { NULL }, "",
+	  "Print what is applied, reverted and refused, as it happens", cmd_monitor },
 	{ CMD_HELP, "help", { NULL }, " [COMMAND]", "Print the options of a command", cmd_help },
 };
 

@@ -21,6 +21,7 @@ enum option_value {	/* of options without a letter, as getopt_long() returns the
 	OPTION_TIMEOUT = 256, OPTION_MAX_FREEZE, OPTION_BACKEND, OPTION_REVERT,
 	OPTION_REVERT_ALL, OPTION_ALL_OF, OPTION_ALL, OPTION_RECURSIVE, OPTION_EVERY_ONE,
 	OPTION_JOBS, OPTION_NO_THREADS, OPTION_ONLY_LIVEPATCHED, OPTION_USAGE,
+	OPTION_COUNT,
 };
 
 struct option_info {
@@ -59,6 +60,7 @@ static const struct option_info infos[] = {
 	  "list also processes where nothing is to do" },
 	{ OPTION_JOBS, "jobs", "N", CMD_PROCESSES, "work on N processes at once (processors)" },
 	{ OPTION_NO_THREADS, "disable-threading", NULL, CMD_PROCESSES, "same as --jobs=1" },
+	{ OPTION_COUNT, "count", "N", CMD_MONITOR, "end after N events" },
 	{ 'j', "json", NULL, CMD_ANY, "print JSON" },
 	{ 'q', "quiet", NULL, CMD_ANY, "print only errors" },
 	{ 'v', "verbose", NULL, CMD_ANY, "print more; twice: for debugging" },
@@ -306,6 +308,9 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		break;
 	case OPTION_JOBS:
 		options->jobs = parse_number(tool, info, value, 1, 1024);
+		break;
+	case OPTION_COUNT:
+		options->count = parse_number(tool, info, value, 1, UINT32_MAX);
 		break;
 	case OPTION_NO_THREADS:
 		options->jobs = 1;

@@ -47,6 +47,26 @@ const char *backend_name(uint32_t backend)
 	return "unknown";
 }
 
+const char *refusal_name(uint32_t reason)
+{
+	static const char * const names[] = {
+		[ULP_REASON_NONE] = "none",
+		[ULP_REASON_IP] = "ip",
+		[ULP_REASON_STACK] = "stack",
+		[ULP_REASON_SIGRETURN] = "sigreturn",
+		[ULP_REASON_NO_STACK] = "no-stack",
+		[ULP_REASON_FREEZE_LIMIT] = "freeze-limit",
+		[ULP_REASON_BYTES] = "bytes",
+		[ULP_REASON_PAGE] = "page",
+		[ULP_REASON_NEW_THREADS] = "new-threads",
+		[ULP_REASON_FAULT] = "fault",
+		[ULP_REASON_REGISTER] = "register",
+		[ULP_REASON_LOCK] = "lock",
+	};
+
+	return reason < ARRAY_SIZE(names) ? names[reason] : "unknown";
+}
+
 /* ---- text of unknown origin ---- */
 
 /*

@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# ulp-tool: has libulp inside, so that it runs where it was built
+# ulp-tool: has libulp inside, so that it runs where it was built; and the
+# libraries it needs, where there are archives of them: a shared library costs
+# each start of the tool more than all of it that is used
+
+# $(call archives,-lNAME...): lib*.a where the compiler finds them; when it links
+archives = $(shell for lib in $(patsubst -l%,%,$(1)); do \
+		file=$$($(CC) -print-file-name=lib$$lib.a); \
+		[ -e "$$file" ] && echo "$$file" || echo "-l$$lib"; done)
 
 ULP_TOOL_O := $(call objects,ulp-tool)
 
@@ -9,7 +16,7 @@ ALL	+= $(ULP_TOOL)
 
 $(ULP_TOOL): $(ULP_TOOL_O) $(LIBULP)
 	$(say) LINK $(@F)
-	$(Q)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBULP_LIBS) -ljson-c
+	$(Q)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call archives,$(LIBULP_LIBS) -ljson-c)
 
 .PHONY: install-ulp-tool
 install: install-ulp-tool

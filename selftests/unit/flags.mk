@@ -59,4 +59,4 @@ CFLAGS_unit/test_container := -fsanitize=address,undefined -fno-sanitize-recover
 	$(addprefix $(TOP)/libulp/,$(addsuffix .c,container container_elf container_check \
 		patch util error context sys))
 $(B)/unit/test_container: $(B)/packed/tiny.so
-LDLIBS_unit/container_show := $(O)/libulp/libulp.a -lmd
+LDLIBS_unit/container_show := $(O)/libulp/libulp.a $(LIBULP_LIBS)

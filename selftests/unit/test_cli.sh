@@ -9,7 +9,7 @@
 TOP=$(dirname "$SELFTESTS")
 MAN=$TOP/Documentation/man/ulp-tool.8
 COMPLETION=$TOP/ulp-tool/ulp-tool.bash-completion
-COMMANDS='apply revert patches check dump status'
+COMMANDS='apply revert patches check dump status monitor'
 
 # says PATTERN - on standard error
 says() {
