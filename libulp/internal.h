@@ -112,6 +112,7 @@ struct ulp_object {
 	char *soname;			/* "" if none */
 	bool program;			/* what the kernel executed (AT_PHDR) */
 	uint64_t dynamic, dynamic_size;	/* run-time address of PT_DYNAMIC, 0 if none */
+	uint64_t frames;		/* run-time address of PT_GNU_EH_FRAME, 0 if none */
 	uint64_t tls_vaddr, tls_size, tls_align;	/* PT_TLS, size 0 if none */
 	int link_order;			/* place in ld.so's list of objects, -1 unknown */
 	struct ulp_symbols *symbols;	/* symbol.c, read when first needed */

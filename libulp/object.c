@@ -301,6 +301,9 @@ static int object_read(const struct ulp_target *target, size_t first, struct ulp
 			   ulp_object_holds(object, addr, phdr->p_memsz)) {
 			object->dynamic = addr;
 			object->dynamic_size = phdr->p_memsz;
+		} else if (phdr->p_type == PT_GNU_EH_FRAME &&
+			   ulp_object_holds(object, addr, phdr->p_memsz)) {
+			object->frames = addr;
 		} else if (phdr->p_type == PT_TLS && phdr->p_memsz < ULP_ADDRESS_MAX) {
 			object->tls_vaddr = phdr->p_vaddr;
 			object->tls_size = phdr->p_memsz;

@@ -1,0 +1,637 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Call frame information of a target: .eh_frame, found by PT_GNU_EH_FRAME and
+ * its search table, all read from the target's memory.
+ *
+ * The tables are a hostile process's: every length is checked, nothing is
+ * allocated by what they say, and what is not understood is an error.  libdw,
+ * which unit/test_cfi.c compares the results with, aborts on some of them and
+ * takes gigabytes for others.
+ */
+#include <dwarf.h>
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cfi.h"
+#include "object.h"
+
+#define ENTRY_MAX	(64 * 1024)	/* of a CIE or FDE */
+#define TABLE_MAX	(8 * 1024 * 1024)	/* entries of a search table */
+#define STATES_MAX	16		/* remembered at a time */
+#define PHDRS_MAX	64		/* of an image */
+
+/* An entry of the search table: offsets from the header it is in. */
+struct search_entry {
+	int32_t pc, fde;
+};
+
+/**
+ * struct module - one object or image
+ * @start: lowest address
+ * @end: behind its highest
+ * @header: address of .eh_frame_hdr, 0 if there is none
+ * @read: @table was read, or found to be unusable
+ * @nr: of @table
+ * @table: ascending, if it is what it should be
+ */
+struct module {
+	uint64_t start, end, header;
+	bool read;
+	size_t nr;
+	struct search_entry *table;
+};
+
+/* A CIE or FDE: its bytes behind the length field, and where those are. */
+struct entry {
+	uint64_t addr;
+	size_t size;
+	uint8_t bytes[ENTRY_MAX];
+};
+
+struct ulp_cfi {
+	const struct ulp_target *target;
+	size_t nr;
+	struct module *modules;
+	struct entry cie, fde;
+};
+
+/* What a CIE says about its FDEs. */
+struct common {
+	uint64_t code_factor;
+	uint64_t data_factor;		/* signed; multiplied without overflow */
+	uint8_t encoding;		/* of addresses */
+	bool sized;			/* there is augmentation data */
+	bool signal;
+	struct ulp_bytes program;
+};
+
+uint64_t ulp_bytes_fixed(struct ulp_bytes *bytes, size_t size)
+{
+	uint64_t value = 0;
+
+	if ((size_t)(bytes->end - bytes->at) < size) {
+		bytes->bad = true;
+		bytes->at = bytes->end;
+		return 0;
+	}
+	memcpy(&value, bytes->at, size);
+	bytes->at += size;
+	return value;
+}
+
+int64_t ulp_bytes_signed(struct ulp_bytes *bytes, size_t size)
+{
+	unsigned int shift = 64 - 8 * (unsigned int)size;
+
+	return (int64_t)(ulp_bytes_fixed(bytes, size) << shift) >> shift;
+}
+
+/* The bits of a LEB128 number; *sign is set if its last byte has the sign bit. */
+static uint64_t leb(struct ulp_bytes *bytes, unsigned int *shift, bool *sign)
+{
+	uint64_t value = 0, byte;
+
+	*shift = 0;
+	do {
+		byte = ulp_bytes_fixed(bytes, 1);
+		if (*shift < 64)
+			value |= (byte & 0x7f) << *shift;
+		*shift += 7;
+	} while ((byte & 0x80) && !bytes->bad);
+	*sign = byte & 0x40;
+	return value;
+}
+
+uint64_t ulp_bytes_uleb(struct ulp_bytes *bytes)
+{
+	unsigned int shift;
+	bool sign;
+
+	return leb(bytes, &shift, &sign);
+}
+
+int64_t ulp_bytes_sleb(struct ulp_bytes *bytes)
+{
+	unsigned int shift;
+	bool sign;
+	uint64_t value = leb(bytes, &shift, &sign);
+
+	if (sign && shift < 64)
+		value |= ~0ULL << shift;
+	return (int64_t)value;
+}
+
+/*
+ * A number in one of .eh_frame's encodings; @pc is the address it is at, @data
+ * that of the header.
+ */
+static uint64_t encoded(struct ulp_bytes *bytes, uint8_t encoding, uint64_t pc, uint64_t data)
+{
+	uint64_t value;
+
+	switch (encoding & 0x0f) {
+	case DW_EH_PE_absptr:
+	case DW_EH_PE_udata8:
+	case DW_EH_PE_sdata8:
+		value = ulp_bytes_fixed(bytes, 8);
+		break;
+	case DW_EH_PE_udata4:
+		value = ulp_bytes_fixed(bytes, 4);
+		break;
+	case DW_EH_PE_sdata4:
+		value = (uint64_t)ulp_bytes_signed(bytes, 4);
+		break;
+	case DW_EH_PE_udata2:
+		value = ulp_bytes_fixed(bytes, 2);
+		break;
+	case DW_EH_PE_sdata2:
+		value = (uint64_t)ulp_bytes_signed(bytes, 2);
+		break;
+	case DW_EH_PE_uleb128:
+		value = ulp_bytes_uleb(bytes);
+		break;
+	case DW_EH_PE_sleb128:
+		value = (uint64_t)ulp_bytes_sleb(bytes);
+		break;
+	default:
+		bytes->bad = true;
+		return 0;
+	}
+	switch (encoding & 0x70) {
+	case DW_EH_PE_absptr:
+		return value;
+	case DW_EH_PE_pcrel:
+		return value + pc;
+	case DW_EH_PE_datarel:
+		return value + data;
+	default:
+		bytes->bad = true;
+		return 0;
+	}
+}
+
+/* ---- where the tables are ---- */
+
+static void add_module(struct ulp_cfi *cfi, uint64_t start, uint64_t end, uint64_t header)
+{
+	cfi->modules[cfi->nr++] = (struct module){ .start = start, .end = end, .header = header };
+}
+
+/* An image is a container's segments: its ELF header is at container address 0. */
+static uint64_t image_frames(const struct ulp_target *target, const struct ulp_record *record)
+{
+	uint64_t at = record->bias, found = 0;
+	Elf64_Phdr phdrs[PHDRS_MAX];
+	Elf64_Ehdr header;
+
+	if (at < record->image_start || at >= record->image_end ||
+	    ulp_memory_read(target, at, &header, sizeof(header)) ||
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > PHDRS_MAX ||
+	    header.e_phoff > record->image_end - at ||
+	    ulp_memory_read(target, at + header.e_phoff, phdrs,
+			    header.e_phnum * sizeof(Elf64_Phdr)))
+		return 0;
+	for (size_t i = 0; i < header.e_phnum; i++)
+		if (phdrs[i].p_type == PT_GNU_EH_FRAME)
+			found = at + phdrs[i].p_vaddr;
+	return found >= record->image_start && found < record->image_end ? found : 0;
+}
+
+struct ulp_cfi *ulp_cfi_new(const struct ulp_target *target)
+{
+	const struct ulp_record_list *records = target->records;
+	size_t images = records ? records->nr : 0;
+	struct ulp_cfi *cfi = calloc(1, sizeof(*cfi));
+
+	if (!cfi)
+		return NULL;
+	cfi->target = target;
+	cfi->modules = calloc(target->nr_objects + images + 1, sizeof(*cfi->modules));
+	if (!cfi->modules) {
+		free(cfi);
+		return NULL;
+	}
+	for (size_t i = 0; i < target->nr_objects; i++)
+		add_module(cfi, target->objects[i].start, target->objects[i].end,
+			   target->objects[i].frames);
+	for (size_t i = 0; i < images; i++) {
+		const struct ulp_record *record = records->found[i].record;
+
+		add_module(cfi, record->image_start, record->image_end,
+			   image_frames(target, record));
+	}
+	return cfi;
+}
+
+void ulp_cfi_free(struct ulp_cfi *cfi)
+{
+	if (!cfi)
+		return;
+	for (size_t i = 0; i < cfi->nr; i++)
+		free(cfi->modules[i].table);
+	free(cfi->modules);
+	free(cfi);
+}
+
+/* The search table, in the one form that linkers make. */
+static int read_table(struct ulp_cfi *cfi, struct module *module)
+{
+	uint8_t head[4 + 8 + 4];
+	struct ulp_bytes bytes = { .at = head + 4, .end = head + sizeof(head) };
+	uint64_t nr, at;
+	int err;
+
+	if (module->read || !module->header)
+		return module->table ? 0 : -ENOENT;
+	module->read = true;
+	if (ulp_memory_read(cfi->target, module->header, head, sizeof(head)) || head[0] != 1 ||
+	    head[2] != DW_EH_PE_udata4 || head[3] != (DW_EH_PE_datarel | DW_EH_PE_sdata4))
+		return -ENOENT;
+	encoded(&bytes, head[1], 0, 0);
+	nr = ulp_bytes_fixed(&bytes, 4);
+	at = module->header + (uint64_t)(bytes.at - head);
+	if (bytes.bad || !nr || nr > TABLE_MAX || at >= module->end ||
+	    nr > (module->end - at) / sizeof(*module->table))
+		return -ENOENT;
+	module->table = malloc(nr * sizeof(*module->table));
+	if (!module->table)
+		return -ENOMEM;
+	err = ulp_memory_read(cfi->target, at, module->table, nr * sizeof(*module->table));
+	if (err) {
+		free(module->table);
+		module->table = NULL;
+		return -ENOENT;
+	}
+	module->nr = nr;
+	return 0;
+}
+
+/* Address of the FDE that may cover @pc, 0 none. */
+static uint64_t search(const struct module *module, uint64_t pc)
+{
+	int64_t offset = (int64_t)(pc - module->header);
+	size_t low = 0, high = module->nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (module->table[middle].pc <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? module->header + (uint64_t)(int64_t)module->table[low - 1].fde : 0;
+}
+
+/* ---- CIE and FDE ---- */
+
+static int read_entry(struct ulp_cfi *cfi, const struct module *module, uint64_t addr,
+		      struct entry *entry)
+{
+	uint32_t length;
+
+	if (addr < module->start || addr > module->end - sizeof(length) ||
+	    ulp_memory_read(cfi->target, addr, &length, sizeof(length)))
+		return -EINVAL;
+	entry->addr = addr + sizeof(length);
+	/* The 64-bit form begins with ~0. */
+	if (length < sizeof(length) || length > sizeof(entry->bytes) ||
+	    length > module->end - entry->addr ||
+	    ulp_memory_read(cfi->target, entry->addr, entry->bytes, length))
+		return -EINVAL;
+	entry->size = length;
+	return 0;
+}
+
+static struct ulp_bytes entry_bytes(const struct entry *entry)
+{
+	return (struct ulp_bytes){ .at = entry->bytes, .end = entry->bytes + entry->size };
+}
+
+static uint64_t entry_addr(const struct entry *entry, const struct ulp_bytes *bytes)
+{
+	return entry->addr + (uint64_t)(bytes->at - entry->bytes);
+}
+
+/* "zPLRSB", in any order behind the z; its data is at @bytes. */
+static bool augmentation(const char *letters, const struct entry *cie, struct ulp_bytes *bytes,
+			 struct common *common)
+{
+	struct ulp_bytes data;
+	uint64_t size;
+
+	if (!*letters)
+		return true;
+	if (*letters++ != 'z')
+		return false;
+	common->sized = true;
+	size = ulp_bytes_uleb(bytes);
+	if (bytes->bad || size > (uint64_t)(bytes->end - bytes->at))
+		return false;
+	data = (struct ulp_bytes){ .at = bytes->at, .end = bytes->at + size };
+	bytes->at += size;
+	for (; *letters; letters++) {
+		uint8_t encoding;
+
+		switch (*letters) {
+		case 'R':
+			common->encoding = (uint8_t)ulp_bytes_fixed(&data, 1);
+			break;
+		case 'L':
+			ulp_bytes_fixed(&data, 1);
+			break;
+		case 'P':
+			encoding = (uint8_t)ulp_bytes_fixed(&data, 1);
+			encoded(&data, encoding & ~DW_EH_PE_indirect, entry_addr(cie, &data), 0);
+			break;
+		case 'S':
+			common->signal = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return !data.bad;
+}
+
+static bool read_cie(const struct entry *cie, struct common *common)
+{
+	struct ulp_bytes bytes = entry_bytes(cie);
+	uint64_t version, reg;
+	const char *letters;
+
+	memset(common, 0, sizeof(*common));
+	if (ulp_bytes_fixed(&bytes, 4))
+		return false;
+	version = ulp_bytes_fixed(&bytes, 1);
+	letters = (const char *)bytes.at;
+	while (ulp_bytes_fixed(&bytes, 1))
+		;
+	common->code_factor = ulp_bytes_uleb(&bytes);
+	common->data_factor = (uint64_t)ulp_bytes_sleb(&bytes);
+	reg = version == 1 ? ulp_bytes_fixed(&bytes, 1) : ulp_bytes_uleb(&bytes);
+	if (bytes.bad || (version != 1 && version != 3) || reg != ULP_DW_RA ||
+	    !augmentation(letters, cie, &bytes, common))
+		return false;
+	common->program = bytes;
+	return true;
+}
+
+/* ---- the program ---- */
+
+struct machine {
+	const struct common *common;
+	const struct entry *entry;	/* whose program it is */
+	struct ulp_cfi_row *row;
+	const struct ulp_cfi_row *initial;	/* NULL in the CIE's program */
+	uint64_t loc, pc;
+	size_t nr_states;
+	struct ulp_cfi_row states[STATES_MAX];
+};
+
+static bool set_rule(struct machine *m, uint64_t reg, enum ulp_cfi_how how, uint64_t offset)
+{
+	/* Vector registers have rules too, which say nothing about frames. */
+	if (reg < ULP_DW_REGISTERS)
+		m->row->regs[reg] = (struct ulp_cfi_rule){ .how = how, .offset = (int64_t)offset };
+	return true;
+}
+
+static bool set_expression(struct ulp_bytes *bytes, struct ulp_cfi_rule *rule,
+			   enum ulp_cfi_how how)
+{
+	uint64_t length = ulp_bytes_uleb(bytes);
+
+	if (bytes->bad || length > (uint64_t)(bytes->end - bytes->at))
+		return false;
+	if (rule)
+		*rule = (struct ulp_cfi_rule){
+			.how = how, .expression = bytes->at, .length = length,
+		};
+	bytes->at += length;
+	return true;
+}
+
+static bool set_cfa(struct machine *m, uint64_t reg, uint64_t offset)
+{
+	if (reg >= ULP_DW_RA)
+		return false;
+	m->row->cfa = (struct ulp_cfi_rule){
+		.how = ULP_CFI_OFFSET, .reg = (uint32_t)reg, .offset = (int64_t)offset,
+	};
+	return true;
+}
+
+/* Operations that change one part of the CFA's rule want to find one. */
+static bool change_cfa(struct machine *m, uint64_t reg, uint64_t offset)
+{
+	return m->row->cfa.how == ULP_CFI_OFFSET && set_cfa(m, reg, offset);
+}
+
+static bool restore(struct machine *m, uint64_t reg)
+{
+	if (!m->initial)
+		return false;
+	if (reg < ULP_DW_REGISTERS)
+		m->row->regs[reg] = m->initial->regs[reg];
+	return true;
+}
+
+static bool restore_state(struct machine *m)
+{
+	bool signal = m->row->signal;
+	uint64_t start = m->row->start;
+
+	if (!m->nr_states)
+		return false;
+	*m->row = m->states[--m->nr_states];
+	m->row->signal = signal;
+	m->row->start = start;
+	return true;
+}
+
+static struct ulp_cfi_rule *rule_of(struct machine *m, uint64_t reg)
+{
+	return reg < ULP_DW_REGISTERS ? &m->row->regs[reg] : NULL;
+}
+
+static bool step_extended(struct machine *m, uint8_t op, struct ulp_bytes *b)
+{
+	const uint64_t factor = m->common->data_factor;
+	uint64_t reg, value;
+
+	switch (op) {
+	case DW_CFA_nop:
+		return true;
+	case DW_CFA_set_loc:
+		value = entry_addr(m->entry, b);
+		m->loc = encoded(b, m->common->encoding, value, 0);
+		return m->initial;
+	case DW_CFA_advance_loc1:
+		m->loc += ulp_bytes_fixed(b, 1) * m->common->code_factor;
+		return m->initial;
+	case DW_CFA_advance_loc2:
+		m->loc += ulp_bytes_fixed(b, 2) * m->common->code_factor;
+		return m->initial;
+	case DW_CFA_advance_loc4:
+		m->loc += ulp_bytes_fixed(b, 4) * m->common->code_factor;
+		return m->initial;
+	case DW_CFA_offset_extended:
+		reg = ulp_bytes_uleb(b);
+		return set_rule(m, reg, ULP_CFI_OFFSET, ulp_bytes_uleb(b) * factor);
+	case DW_CFA_offset_extended_sf:
+		reg = ulp_bytes_uleb(b);
+		return set_rule(m, reg, ULP_CFI_OFFSET, (uint64_t)ulp_bytes_sleb(b) * factor);
+	case DW_CFA_GNU_negative_offset_extended:
+		reg = ulp_bytes_uleb(b);
+		return set_rule(m, reg, ULP_CFI_OFFSET, -(ulp_bytes_uleb(b) * factor));
+	case DW_CFA_val_offset:
+		reg = ulp_bytes_uleb(b);
+		return set_rule(m, reg, ULP_CFI_VAL_OFFSET, ulp_bytes_uleb(b) * factor);
+	case DW_CFA_val_offset_sf:
+		reg = ulp_bytes_uleb(b);
+		return set_rule(m, reg, ULP_CFI_VAL_OFFSET, (uint64_t)ulp_bytes_sleb(b) * factor);
+	case DW_CFA_restore_extended:
+		return restore(m, ulp_bytes_uleb(b));
+	case DW_CFA_undefined:
+		return set_rule(m, ulp_bytes_uleb(b), ULP_CFI_UNDEFINED, 0);
+	case DW_CFA_same_value:
+		return set_rule(m, ulp_bytes_uleb(b), ULP_CFI_SAME, 0);
+	case DW_CFA_register:
+		reg = ulp_bytes_uleb(b);
+		value = ulp_bytes_uleb(b);
+		return value < ULP_DW_RA && set_rule(m, reg, ULP_CFI_REGISTER, value);
+	case DW_CFA_remember_state:
+		if (m->nr_states == STATES_MAX)
+			return false;
+		m->states[m->nr_states++] = *m->row;
+		return true;
+	case DW_CFA_restore_state:
+		return restore_state(m);
+	case DW_CFA_def_cfa:
+		reg = ulp_bytes_uleb(b);
+		return set_cfa(m, reg, ulp_bytes_uleb(b));
+	case DW_CFA_def_cfa_sf:
+		reg = ulp_bytes_uleb(b);
+		return set_cfa(m, reg, (uint64_t)ulp_bytes_sleb(b) * factor);
+	case DW_CFA_def_cfa_register:
+		return change_cfa(m, ulp_bytes_uleb(b), (uint64_t)m->row->cfa.offset);
+	case DW_CFA_def_cfa_offset:
+		return change_cfa(m, m->row->cfa.reg, ulp_bytes_uleb(b));
+	case DW_CFA_def_cfa_offset_sf:
+		return change_cfa(m, m->row->cfa.reg, (uint64_t)ulp_bytes_sleb(b) * factor);
+	case DW_CFA_def_cfa_expression:
+		return set_expression(b, &m->row->cfa, ULP_CFI_VAL_EXPRESSION);
+	case DW_CFA_expression:
+		reg = ulp_bytes_uleb(b);
+		return set_expression(b, rule_of(m, reg), ULP_CFI_EXPRESSION);
+	case DW_CFA_val_expression:
+		reg = ulp_bytes_uleb(b);
+		return set_expression(b, rule_of(m, reg), ULP_CFI_VAL_EXPRESSION);
+	case DW_CFA_GNU_args_size:
+		ulp_bytes_uleb(b);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Up to the row of m->pc. */
+static bool run(struct machine *m, struct ulp_bytes program)
+{
+	const uint64_t factor = m->common->data_factor;
+
+	while (program.at < program.end) {
+		uint64_t loc = m->loc;
+		uint8_t op = *program.at++, low = op & 0x3f;
+		bool good;
+
+		switch (op & 0xc0) {
+		case DW_CFA_advance_loc:
+			m->loc += low * m->common->code_factor;
+			good = m->initial;
+			break;
+		case DW_CFA_offset:
+			good = set_rule(m, low, ULP_CFI_OFFSET,
+					ulp_bytes_uleb(&program) * factor);
+			break;
+		case DW_CFA_restore:
+			good = restore(m, low);
+			break;
+		default:
+			good = step_extended(m, op, &program);
+			break;
+		}
+		if (!good || program.bad || m->loc < loc)
+			return false;
+		/* What moves the location does nothing else. */
+		if (m->loc > m->pc)
+			return true;
+	}
+	return true;
+}
+
+static int find_row(struct ulp_cfi *cfi, struct module *module, uint64_t pc,
+		    struct ulp_cfi_row *row)
+{
+	struct ulp_bytes bytes;
+	struct machine m = { .row = row, .pc = pc };
+	struct ulp_cfi_row initial;
+	struct common common;
+	uint64_t offset, at, size;
+
+	at = search(module, pc);
+	if (!at)
+		return -ENOENT;
+	if (read_entry(cfi, module, at, &cfi->fde))
+		return -EINVAL;
+	bytes = entry_bytes(&cfi->fde);
+	offset = ulp_bytes_fixed(&bytes, 4);
+	if (!offset || read_entry(cfi, module, cfi->fde.addr - offset, &cfi->cie) ||
+	    !read_cie(&cfi->cie, &common))
+		return -EINVAL;
+
+	row->start = encoded(&bytes, common.encoding, entry_addr(&cfi->fde, &bytes),
+			     module->header);
+	size = encoded(&bytes, common.encoding & 0x0f, 0, 0);
+	if (bytes.bad)
+		return -EINVAL;
+	if (pc < row->start || pc - row->start >= size)
+		return -ENOENT;
+	if (common.sized) {
+		size = ulp_bytes_uleb(&bytes);
+		if (bytes.bad || size > (uint64_t)(bytes.end - bytes.at))
+			return -EINVAL;
+		bytes.at += size;
+	}
+
+	row->signal = common.signal;
+	m.common = &common;
+	m.entry = &cfi->cie;
+	if (!run(&m, common.program))
+		return -EINVAL;
+	initial = *row;
+	m.initial = &initial;
+	m.entry = &cfi->fde;
+	m.loc = row->start;
+	return run(&m, bytes) ? 0 : -EINVAL;
+}
+
+int ulp_cfi_find(struct ulp_cfi *cfi, uint64_t pc, struct ulp_cfi_row *row)
+{
+	int err;
+
+	memset(row, 0, sizeof(*row));
+	for (size_t i = 0; i < cfi->nr; i++) {
+		struct module *module = &cfi->modules[i];
+
+		if (pc < module->start || pc >= module->end)
+			continue;
+		err = read_table(cfi, module);
+		return err ? err : find_row(cfi, module, pc, row);
+	}
+	return -ENOENT;
+}
