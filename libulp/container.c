@@ -22,7 +22,10 @@
 #define MAX_TABLES	64
 
 /* All tables of a version 1 container; @wanted ones must not be empty. */
-enum { TARGET, FUNCTION, RANGE, REFERENCE, DEPENDENCY, LABEL, STRINGS, BYTES, COMMENT, NR_TABLES };
+enum {
+	TARGET, FUNCTION, RANGE, REFERENCE, RELOCATION, DEPENDENCY, LABEL, STRINGS, BYTES, COMMENT,
+	NR_TABLES
+};
 
 static const struct {
 	uint32_t type;
@@ -36,6 +39,8 @@ static const struct {
 	[RANGE]	     = { ULP_TABLE_RANGE, sizeof(struct ulp_container_range), true, "range" },
 	[REFERENCE]  = { ULP_TABLE_REFERENCE, sizeof(struct ulp_container_reference), false,
 			 "reference" },
+	[RELOCATION] = { ULP_TABLE_RELOCATION, sizeof(struct ulp_container_relocation), false,
+			 "relocation" },
 	[DEPENDENCY] = { ULP_TABLE_DEPENDENCY, ULP_ID_SIZE, false, "dependency" },
 	[LABEL]	     = { ULP_TABLE_LABEL, sizeof(struct ulp_span), false, "label" },
 	[STRINGS]    = { ULP_TABLE_STRINGS, 1, true, "strings" },
@@ -183,8 +188,9 @@ static int copy_tables(struct reader *r)
 	patch->raw_functions = copy_table(r, FUNCTION, &patch->nr_functions);
 	patch->raw_ranges = copy_table(r, RANGE, &patch->nr_ranges);
 	patch->raw_references = copy_table(r, REFERENCE, &patch->nr_references);
+	patch->raw_relocations = copy_table(r, RELOCATION, &patch->nr_relocations);
 	if (!patch->raw_targets || !patch->raw_functions || !patch->raw_ranges ||
-	    !patch->raw_references)
+	    !patch->raw_references || !patch->raw_relocations)
 		return no_memory(patch);
 	memcpy(patch->id, r->header.id, sizeof(patch->id));
 	memcpy(patch->digest, r->header.digest, sizeof(patch->digest));
@@ -316,6 +322,8 @@ static uint64_t text_size(const struct ulp_patch *patch)
 	for (size_t i = 0; i < patch->nr_references; i++)
 		size += (uint64_t)patch->raw_references[i].target_name.length + 1 +
 			patch->raw_references[i].slot_name.length + 1;
+	for (size_t i = 0; i < patch->nr_relocations; i++)
+		size += (uint64_t)patch->raw_relocations[i].name.length + 1;
 	return size;
 }
 
@@ -353,7 +361,10 @@ static int fill_public(struct ulp_patch *patch, const struct ulp_strings *string
 	patch->functions = calloc(patch->nr_functions, sizeof(*patch->functions));
 	patch->references = calloc(patch->nr_references ? patch->nr_references : 1,
 				   sizeof(*patch->references));
-	if (!patch->text || !patch->targets || !patch->functions || !patch->references)
+	patch->relocations = calloc(patch->nr_relocations ? patch->nr_relocations : 1,
+				    sizeof(*patch->relocations));
+	if (!patch->text || !patch->targets || !patch->functions || !patch->references ||
+	    !patch->relocations)
 		return no_memory(patch);
 	text = patch->text;
 	for (size_t i = 0; i < patch->nr_functions; i++)
@@ -367,6 +378,19 @@ static int fill_public(struct ulp_patch *patch, const struct ulp_strings *string
 			.target_value = raw->target_value,
 			.slot_value = raw->slot_value,
 			.tls = raw->flags & ULP_REFERENCE_TLS,
+		};
+	}
+	for (size_t i = 0; i < patch->nr_relocations; i++) {
+		const struct ulp_container_relocation *raw = &patch->raw_relocations[i];
+
+		patch->relocations[i] = (struct ulp_patch_relocation){
+			.name = take(&text, strings, raw->name),
+			.place = raw->place,
+			.value = raw->value,
+			.addend = (int64_t)raw->addend,
+			.type = raw->type,
+			.target = raw->flags & ULP_RELOCATION_OWN ? NULL :
+				&patch->targets[raw->target],
 		};
 	}
 	for (size_t i = 0; i < patch->nr_targets; i++) {
@@ -530,9 +554,11 @@ void ulp_patch_close(struct ulp_patch *patch)
 	free(patch->raw_functions);
 	free(patch->raw_ranges);
 	free(patch->raw_references);
+	free(patch->raw_relocations);
 	free(patch->targets);
 	free(patch->functions);
 	free(patch->references);
+	free(patch->relocations);
 	free(patch->segments);
 	free(patch->text);
 	free(patch->comment);

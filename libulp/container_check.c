@@ -170,6 +170,63 @@ static int check_reference(struct ulp_patch *patch, const struct ulp_strings *st
 	return 0;
 }
 
+static uint64_t relocation_size(const struct ulp_container_relocation *relocation)
+{
+	switch (relocation->type) {
+	case R_X86_64_PC32:
+	case R_X86_64_32:
+	case R_X86_64_32S:
+		return 4;
+	case R_X86_64_64:
+	case R_X86_64_TPOFF64:
+	case R_X86_64_DTPMOD64:
+		return 8;
+	case R_X86_64_TLSDESC:
+		return 16;
+	default:
+		return 0;
+	}
+}
+
+static bool is_address(const struct ulp_container_relocation *relocation)
+{
+	return relocation->type != R_X86_64_TPOFF64 && relocation->type != R_X86_64_DTPMOD64 &&
+	       relocation->type != R_X86_64_TLSDESC;
+}
+
+static int check_relocation(struct ulp_patch *patch, const struct ulp_strings *strings,
+			    size_t index)
+{
+	const struct ulp_container_relocation *relocation = &patch->raw_relocations[index];
+	bool own = relocation->flags & ULP_RELOCATION_OWN;
+	uint64_t size = relocation_size(relocation);
+
+	if (!ulp_span_is_text(strings, relocation->name))
+		return ulp_patch_bad(patch, "damaged: name of relocation %zu", index);
+	if (relocation->__reserved || relocation->flags & ~ULP_RELOCATION_OWN)
+		return ulp_patch_bad(patch, "relocation %zu: a field of a later version is set",
+				     index);
+	if (!size)
+		return ulp_patch_bad(patch, "relocation %zu: type %u needs a newer version of ulp",
+				     index, relocation->type);
+	if (relocation->target >= patch->nr_targets || (own && relocation->target))
+		return ulp_patch_bad(patch, "damaged: target of relocation %zu", index);
+	if (own && !is_address(relocation))
+		return ulp_patch_bad(patch,
+				     "damaged: relocation %zu: the patch has no thread-local variables",
+				     index);
+	if (relocation->value >= (own ? patch->image_size : ADDRESS_MAX))
+		return ulp_patch_bad(patch, "damaged: relocation %zu: address 0x%" PRIx64, index,
+				     (uint64_t)relocation->value);
+	if (!ulp_patch_at(patch, relocation->place, size))
+		return ulp_patch_bad(patch,
+				     "damaged: relocation %zu: place 0x%" PRIx64
+				     " is not in the patch", index, (uint64_t)relocation->place);
+	if (!(ulp_patch_segment(patch, relocation->place, size)->flags & PF_W))
+		patch->private_text = true;
+	return 0;
+}
+
 static int compare_places(const void *a, const void *b)
 {
 	const struct place *left = a, *right = b;
@@ -279,5 +336,7 @@ int ulp_patch_check(struct ulp_patch *patch, const struct ulp_strings *strings)
 
 	for (size_t i = 0; i < patch->nr_targets && !err; i++)
 		err = check_target(patch, strings, i);
+	for (size_t i = 0; i < patch->nr_relocations && !err; i++)
+		err = check_relocation(patch, strings, i);
 	return err;
 }

@@ -66,12 +66,18 @@ static uint64_t image_base(const struct ulp_patch *patch)
 	return PAGE_DOWN(patch->segments[0].vaddr);
 }
 
+/* Whether a segment is written for one target, not shared by all. */
+static bool is_private(const struct ulp_patch *patch, const struct ulp_patch_segment *segment)
+{
+	return segment->flags & PF_W || patch->private_text;
+}
+
 /* The memfd of the segments that are the same in every target. */
 static int text_open(struct ulp_patch *patch)
 {
 	int fd, err = 0;
 
-	if (patch->text_fd >= 0)
+	if (patch->text_fd >= 0 || patch->private_text)
 		return 0;
 	fd = memfd_make(patch->name, patch->image_size - image_base(patch));
 	if (fd < 0)
@@ -79,7 +85,7 @@ static int text_open(struct ulp_patch *patch)
 	for (size_t i = 0; i < patch->nr_segments && !err; i++) {
 		const struct ulp_patch_segment *s = &patch->segments[i];
 
-		if (!(s->flags & PF_W))
+		if (!is_private(patch, s))
 			err = write_all(fd, patch->data + s->offset, s->filesz,
 					s->vaddr - image_base(patch));
 	}
@@ -286,7 +292,7 @@ static int record_build(const struct ulp_patch *patch, struct ulp_image *image)
 	return ulp_record_digest(image->record, image->record->digest);
 }
 
-/* All of the code that entries and islands of this image are in. */
+/* All that entries and islands of this image, and fields of its code, must reach. */
 static void code_bounds(const struct ulp_patch *patch, const struct ulp_image *image,
 			uint64_t *low, uint64_t *high)
 {
@@ -300,6 +306,13 @@ static void code_bounds(const struct ulp_patch *patch, const struct ulp_image *i
 			*low = t->text_start + bias;
 		if (t->text_end + bias > *high)
 			*high = t->text_end + bias;
+		if (!patch->private_text)
+			continue;
+		/* Its code refers to data as well. */
+		if (image->objects[i]->start < *low)
+			*low = image->objects[i]->start;
+		if (image->objects[i]->end > *high)
+			*high = image->objects[i]->end;
 	}
 }
 
@@ -363,6 +376,8 @@ static int image_write(struct ulp_target *target, struct ulp_patch *patch,
 		memcpy(bytes + patch->segments[i].vaddr, patch->data + patch->segments[i].offset,
 		       patch->segments[i].filesz);
 	err = ulp_image_relocate(target, patch, image->objects, image->bias, bytes);
+	if (!err)
+		err = ulp_image_fix(target, patch, image->objects, image->bias, bytes);
 	if (err)
 		goto out;
 	image->fd = memfd_make(patch->name, record_size + patch->image_size - base);
@@ -371,7 +386,7 @@ static int image_write(struct ulp_target *target, struct ulp_patch *patch,
 	for (size_t i = 0; i < patch->nr_segments && !err; i++) {
 		const struct ulp_patch_segment *s = &patch->segments[i];
 
-		if (s->flags & PF_W)
+		if (is_private(patch, s))
 			err = write_all(image->fd, bytes + s->vaddr, s->memsz,
 					record_size + s->vaddr - base);
 	}
@@ -497,8 +512,10 @@ int ulp_image_map(struct ulp_target *target, struct ulp_patch *patch,
 			err = map_writable(target, patch, image, session, start, end);
 		else
 			err = map_piece(target, session, s->flags & PF_X ? ULP_MAP_EXEC : 0,
-					patch->text_fd, start - base, start + image->bias,
-					end - start);
+					patch->private_text ? image->fd : patch->text_fd,
+					start - base + (patch->private_text ?
+							PAGE_UP(image->record->size) : 0),
+					start + image->bias, end - start);
 	}
 	return err;
 }

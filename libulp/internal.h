@@ -57,6 +57,8 @@ struct ulp_patch {
 	struct ulp_container_range *raw_ranges;
 	size_t nr_references;
 	struct ulp_container_reference *raw_references;
+	size_t nr_relocations;
+	struct ulp_container_relocation *raw_relocations;
 	const uint8_t *bytes;		/* bytes table, spans index into it */
 	size_t nr_bytes;
 
@@ -64,7 +66,8 @@ struct ulp_patch {
 	struct ulp_patch_target *targets;
 	struct ulp_patch_function *functions;
 	struct ulp_patch_reference *references;
-	char *text;			/* names and build-ids of the three */
+	struct ulp_patch_relocation *relocations;
+	char *text;			/* names and build-ids of the four */
 	size_t nr_labels;
 	char **labels;
 	size_t nr_dependencies;
@@ -78,6 +81,8 @@ struct ulp_patch {
 	uint64_t dynamic;		/* vaddr of PT_DYNAMIC, 0 if none */
 	uint64_t dynamic_size;
 
+	/* Relocations change what is not writable: it is not the same in all targets. */
+	bool private_text;
 	int text_fd;			/* image.c: sealed memfd of what is never written, or -1 */
 };
 
@@ -200,6 +205,9 @@ void ulp_target_symbolize(struct ulp_target *target, uint64_t addr, char *out, s
  */
 int ulp_image_relocate(struct ulp_target *target, struct ulp_patch *patch,
 		       struct ulp_object *const *objects, uint64_t bias, uint8_t *image);
+/* fixup.c: the same for the relocations of .ulp */
+int ulp_image_fix(struct ulp_target *target, const struct ulp_patch *patch,
+		  struct ulp_object *const *objects, uint64_t bias, uint8_t *image);
 void ulp_symbols_free(struct ulp_symbols *symbols);
 
 /* sys.c: one wrapper per ioctl, and nothing else; 0 or -errno */

@@ -439,6 +439,25 @@ struct ulp_patch_reference {
 	bool tls;
 };
 
+/**
+ * struct ulp_patch_relocation - one field of a container that depends on where
+ *	things are in a process
+ * @name: what it refers to
+ * @place: address of the field in the container
+ * @value: address in the target, or in the container, or offset of its TLS block
+ * @addend: added to it
+ * @type: how it is written: R_X86_64_*
+ * @target: whose @value is; NULL: the container's own
+ */
+struct ulp_patch_relocation {
+	const char *name;
+	uint64_t place;
+	uint64_t value;
+	int64_t addend;
+	uint32_t type;
+	const struct ulp_patch_target *target;
+};
+
 /** struct ulp_patch_target - one object that a container changes */
 struct ulp_patch_target {
 	const char *name;
@@ -452,6 +471,9 @@ struct ulp_patch_target {
 /** ulp_patch_targets() - the objects; lives as long as @patch.  Return: count */
 LIBULP_API size_t ulp_patch_targets(const struct ulp_patch *patch,
 				    const struct ulp_patch_target **out);
+/** ulp_patch_relocations() - fields to be filled; same lifetime.  Return: count */
+LIBULP_API size_t ulp_patch_relocations(const struct ulp_patch *patch,
+					const struct ulp_patch_relocation **out);
 /** ulp_patch_labels() - CVE-... and the like; same lifetime.  Return: count */
 LIBULP_API size_t ulp_patch_labels(const struct ulp_patch *patch, const char *const **out);
 /** ulp_patch_dependencies() - ids as hex; same lifetime.  Return: count */

@@ -25,6 +25,13 @@ size_t ulp_patch_targets(const struct ulp_patch *patch, const struct ulp_patch_t
 	return patch->nr_targets;
 }
 
+size_t ulp_patch_relocations(const struct ulp_patch *patch,
+			     const struct ulp_patch_relocation **out)
+{
+	*out = patch->relocations;
+	return patch->nr_relocations;
+}
+
 size_t ulp_patch_labels(const struct ulp_patch *patch, const char *const **out)
 {
 	*out = (const char *const *)patch->labels;

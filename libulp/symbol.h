@@ -102,6 +102,9 @@ bool ulp_slot_read(const struct ulp_target *target, const struct ulp_object *obj
 int ulp_tls_module(const struct ulp_target *target, struct ulp_object *object, uint64_t *module);
 /* Bytes from the start of its block up to the thread pointer. */
 int ulp_tls_offset(const struct ulp_target *target, struct ulp_object *object, uint64_t *offset);
+/* The two words of a descriptor for place @value of a block with a fixed place. */
+int ulp_tls_static_descriptor(const struct ulp_target *target, struct ulp_object *object,
+			      uint64_t value, uint64_t words[2]);
 /* The two words of a descriptor for a variable, as the scope's object uses it. */
 int ulp_tls_descriptor(const struct ulp_target *target, const struct ulp_scope *scope,
 		       const struct ulp_definition *definition, int64_t addend,

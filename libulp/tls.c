@@ -238,6 +238,18 @@ static int find_static_entry(const struct ulp_target *target, uint64_t *entry)
 	return 0;
 }
 
+int ulp_tls_static_descriptor(const struct ulp_target *target, struct ulp_object *object,
+			      uint64_t value, uint64_t words[2])
+{
+	uint64_t offset = 0;
+	int ret = ulp_tls_offset(target, object, &offset);
+
+	if (ret <= 0)
+		return ret;
+	words[1] = value - offset;
+	return find_static_entry(target, &words[0]);
+}
+
 int ulp_tls_descriptor(const struct ulp_target *target, const struct ulp_scope *scope,
 		       const struct ulp_definition *definition, int64_t addend,
 		       uint64_t words[2])
@@ -246,14 +258,9 @@ int ulp_tls_descriptor(const struct ulp_target *target, const struct ulp_scope *
 	const struct ulp_symbols *owner = definition->object->symbols;
 	uint64_t value = owner->syms[definition->index].st_value + (uint64_t)addend;
 	const Elf64_Rela *rela;
-	uint64_t offset = 0;
 	int ret;
 
-	ret = ulp_tls_offset(target, definition->object, &offset);
-	if (ret > 0) {
-		words[1] = value - offset;
-		ret = find_static_entry(target, &words[0]);
-	}
+	ret = ulp_tls_static_descriptor(target, definition->object, value, words);
 	if (ret)
 		return ret;
 	/* Its own descriptor of the same variable: ld.so keeps that as long as it. */

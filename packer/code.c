@@ -5,21 +5,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <Zydis/Zydis.h>
 
+#include "decode.h"
 #include "packer.h"
-
-static bool decode(const uint8_t *bytes, size_t size, ZydisDecodedInstruction *insn)
-{
-	static ZydisDecoder decoder;
-	static bool ready;
-
-	if (!ready) {
-		ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-		ready = true;
-	}
-	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, size, insn));
-}
 
 static bool is_padding(const ZydisDecodedInstruction *insn, const uint8_t *bytes)
 {

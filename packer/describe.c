@@ -276,12 +276,22 @@ static void find_labels(struct description *desc, const char *text)
 	}
 }
 
+void description_comment(struct description *desc, const char *text)
+{
+	find_labels(desc, text);
+	desc->comment = xasprintf("%s%s\n", desc->comment ? desc->comment : "", text);
+}
+
+void description_label(struct description *desc, const char *label)
+{
+	add_label(desc, xstrdup(label));
+}
+
 static bool parse_comment(struct description *desc, unsigned int line, size_t start)
 {
 	struct field field = rest_of_line(desc, line, start);
 
-	find_labels(desc, field.text);
-	desc->comment = xasprintf("%s%s\n", desc->comment, field.text);
+	description_comment(desc, field.text);
 	return true;
 }
 

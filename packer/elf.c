@@ -213,6 +213,8 @@ static void read_dynamic(struct object *object)
 				object->dynamic_flags |= DF_TEXTREL;
 			if (dyn.d_tag == DT_SYMBOLIC)
 				object->dynamic_flags |= DF_SYMBOLIC;
+			if (dyn.d_tag == DT_FLAGS_1 && dyn.d_un.d_val & DF_1_PIE)
+				object->executable = true;
 		}
 	}
 }
@@ -222,6 +224,7 @@ bool object_open(const char *path, struct object *object)
 	if (!open_elf(path, object) || !read_sections(object) || !read_segments(object))
 		return false;
 	read_build_id(object);
+	object->executable = object->header.e_type == ET_EXEC;
 	read_dynamic(object);
 	if (!symbols_read(object, object->elf))
 		return false;

@@ -50,7 +50,7 @@ static void align(struct buffer *buffer, size_t alignment)
 
 /* The tables of .ulp while they grow. */
 struct tables {
-	struct buffer functions, ranges, references, labels, strings, bytes;
+	struct buffer functions, ranges, references, relocations, labels, strings, bytes;
 };
 
 static struct ulp_span span_text(struct tables *tables, const char *text)
@@ -110,6 +110,20 @@ static void add_reference(struct tables *tables, const struct described_referenc
 	put(&tables->references, &out, sizeof(out));
 }
 
+static void add_relocation(struct tables *tables, const struct fixup *fixup)
+{
+	struct ulp_container_relocation out = {
+		.name = span_text(tables, fixup->name),
+		.place = fixup->place,
+		.value = fixup->value,
+		.addend = (uint64_t)fixup->addend,
+		.type = fixup->type,
+		.flags = fixup->own ? ULP_RELOCATION_OWN : 0,
+	};
+
+	put(&tables->relocations, &out, sizeof(out));
+}
+
 /* Appends a table and its entry in the header, which is number @n. */
 static void add_table(struct buffer *section, unsigned int *n, uint32_t type, uint32_t entsize,
 		      const void *data, size_t size)
@@ -123,7 +137,7 @@ static void add_table(struct buffer *section, unsigned int *n, uint32_t type, ui
 	(*n)++;
 }
 
-#define NR_TABLES	10
+#define NR_TABLES	11
 
 /* .ulp, with id, digest and created still zero */
 static void build_section(const struct plan *plan, const struct ulp_container_origin *origin,
@@ -133,8 +147,7 @@ static void build_section(const struct plan *plan, const struct ulp_container_or
 	struct ulp_container_header header = {
 		.magic = ULP_CONTAINER_MAGIC,
 		.version = ULP_CONTAINER_VERSION,
-		.header_size = sizeof(header) + NR_TABLES * sizeof(struct ulp_table),
-		.nr_tables = NR_TABLES,
+		.nr_tables = NR_TABLES - !plan->nr_fixups,
 		.machine = EM_X86_64,
 	};
 	static const uint8_t no_tables[NR_TABLES * sizeof(struct ulp_table)];
@@ -147,6 +160,7 @@ static void build_section(const struct plan *plan, const struct ulp_container_or
 	struct tables t = { 0 };
 	unsigned int n = 0;
 
+	header.header_size = sizeof(header) + header.nr_tables * sizeof(struct ulp_table);
 	header.name = span_text(&t, plan->name);
 	target.name = span_text(&t, plan->target->name);
 	target.build_id = span_bytes(&t, plan->target->build_id, plan->target->build_id_size);
@@ -154,13 +168,15 @@ static void build_section(const struct plan *plan, const struct ulp_container_or
 		add_function(&t, plan, &plan->functions[i]);
 	for (size_t i = 0; i < desc->nr_references; i++)
 		add_reference(&t, &desc->references[i]);
+	for (size_t i = 0; i < plan->nr_fixups; i++)
+		add_relocation(&t, &plan->fixups[i]);
 	for (size_t i = 0; i < desc->nr_labels; i++) {
 		struct ulp_span label = span_text(&t, desc->labels[i]);
 
 		put(&t.labels, &label, sizeof(label));
 	}
 	put(section, &header, sizeof(header));
-	put(section, no_tables, sizeof(no_tables));
+	put(section, no_tables, header.nr_tables * sizeof(struct ulp_table));
 	add_table(section, &n, ULP_TABLE_TARGET, sizeof(target), &target, sizeof(target));
 	add_table(section, &n, ULP_TABLE_FUNCTION, sizeof(struct ulp_container_function),
 		  t.functions.data, t.functions.size);
@@ -168,6 +184,11 @@ static void build_section(const struct plan *plan, const struct ulp_container_or
 		  t.ranges.size);
 	add_table(section, &n, ULP_TABLE_REFERENCE, sizeof(struct ulp_container_reference),
 		  t.references.data, t.references.size);
+	/* Readers that do not know it can still take what does not need it. */
+	if (plan->nr_fixups)
+		add_table(section, &n, ULP_TABLE_RELOCATION,
+			  sizeof(struct ulp_container_relocation), t.relocations.data,
+			  t.relocations.size);
 	add_table(section, &n, ULP_TABLE_DEPENDENCY, ULP_ID_SIZE, plan->dependencies,
 		  plan->nr_dependencies * ULP_ID_SIZE);
 	add_table(section, &n, ULP_TABLE_LABEL, sizeof(struct ulp_span), t.labels.data,

@@ -40,7 +40,7 @@ static bool in_ranges(const struct function *function, uint64_t addr)
 	return false;
 }
 
-static void add_range(struct function *function, struct extent range)
+void add_range(struct function *function, struct extent range)
 {
 	for (size_t i = 0; i < function->nr_ranges; i++)
 		if (function->ranges[i].start <= range.start &&
@@ -158,9 +158,10 @@ void find_fragments(const struct plan *plan, struct function *function)
 {
 	const struct object *object = plan->target;
 
-	append(function->ranges, function->nr_ranges) = (struct extent){
-		function->old_value, function->old_value + function->old_size
-	};
+	if (!function->nr_ranges)
+		add_range(function, (struct extent){
+			function->old_value, function->old_value + function->old_size
+		});
 	for (size_t i = 0; i < object->nr_symbols; i++) {
 		const struct symbol *symbol = &object->symbols[i];
 

@@ -12,6 +12,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
+	{ "diff", cmd_diff, "make a container of objects compiled before and after a change" },
 	{ "pack", cmd_pack, "make a container of a description and a shared object" },
 };
 

@@ -2,13 +2,9 @@
 /*
  * ulp-packer pack: a description and a shared object to a patch container
  */
-#include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "packer.h"
 
@@ -53,9 +49,6 @@ static const struct option long_options[] = {
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 }
 };
-
-static const char name_characters[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
 
 static int usage_error(const char *text)
 {
@@ -116,43 +109,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 	if (optind + 1 < argc)
 		return usage_error("more than one description given");
 	options->description = argv[optind];
-	if (options->name && (!options->name[0] || strlen(options->name) > 64 ||
-			      options->name[strspn(options->name, name_characters)]))
+	if (options->name && !name_is_good(options->name))
 		return usage_error("a name has 1 to 64 characters of [A-Za-z0-9._+-]");
 	return -1;
-}
-
-/* The description's base name without .dsc, made of allowed characters. */
-static char *default_name(const char *description)
-{
-	char *name = xstrdup(base_name(description));
-	size_t length = strlen(name);
-
-	if (length > 4 && !strcmp(name + length - 4, ".dsc"))
-		name[length - 4] = '\0';
-	if (strlen(name) > 64)
-		name[64] = '\0';
-	for (size_t i = 0; name[i]; i++)
-		if (!strchr(name_characters, name[i]))
-			name[i] = '_';
-	return name;
-}
-
-static bool read_created(uint64_t *created)
-{
-	const char *epoch = getenv("SOURCE_DATE_EPOCH");
-	char *end;
-
-	*created = time(NULL);
-	if (!epoch)
-		return true;
-	errno = 0;
-	*created = strtoull(epoch, &end, 10);
-	if (epoch[0] < '0' || epoch[0] > '9' || *end || errno || *created > INT64_MAX) {
-		error("SOURCE_DATE_EPOCH is '%s', not a number of seconds", epoch);
-		return false;
-	}
-	return true;
 }
 
 static bool open_objects(const struct options *options, struct description *desc,
@@ -203,53 +162,6 @@ static bool resolve(struct plan *plan, struct description *desc)
 	return good;
 }
 
-static bool place(struct plan *plan)
-{
-	bool good = true;
-
-	code_read(plan->target, &plan->code);
-	for (size_t i = 0; i < plan->nr_functions; i++) {
-		find_fragments(plan, &plan->functions[i]);
-		good &= choose_entry(plan, &plan->functions[i]);
-	}
-	return good;
-}
-
-static void print_function(const struct function *function)
-{
-	printf("  %s -> %s: 0x%" PRIx64 ", %" PRIu64 " bytes, ", function->old_name,
-	       function->new_name, function->old_value, function->old_size);
-	if (function->kind == ULP_ENTRY_JUMP)
-		printf("jump at 0x%" PRIx64 "\n", function->entry);
-	else
-		printf("short jump at 0x%" PRIx64 " to 0x%" PRIx64 "\n", function->entry,
-		       function->island);
-	for (size_t i = 1; i < function->nr_ranges; i++)
-		printf("    and its code at 0x%" PRIx64 "-0x%" PRIx64 "\n",
-		       function->ranges[i].start, function->ranges[i].end);
-}
-
-static void print_plan(const struct plan *plan, const char *out, const char *id)
-{
-	const struct description *desc = plan->desc;
-
-	if (verbosity < 0)
-		return;
-	printf("%s: patch %s, id %.12s, for %s: %zu function%s, %zu reference%s\n", out,
-	       plan->name, id, plan->target->name, plan->nr_functions,
-	       plan->nr_functions == 1 ? "" : "s", desc->nr_references,
-	       desc->nr_references == 1 ? "" : "s");
-	if (verbosity < 1)
-		return;
-	for (size_t i = 0; i < plan->nr_functions; i++)
-		print_function(&plan->functions[i]);
-	for (size_t i = 0; i < desc->nr_references; i++)
-		printf("  slot %s at 0x%" PRIx64 " = %s%s at 0x%" PRIx64 "\n",
-		       desc->references[i].slot_name.text, desc->references[i].slot_value,
-		       desc->references[i].tls ? "thread-local " : "",
-		       desc->references[i].target_name.text, desc->references[i].target_value);
-}
-
 int cmd_pack(int argc, char **argv)
 {
 	struct object patch, target;
@@ -266,7 +178,7 @@ int cmd_pack(int argc, char **argv)
 	    !describe(options.description, options.livepatch, &desc) ||
 	    !open_objects(&options, &desc, &patch, &target))
 		return EXIT_FAILED;
-	plan.name = options.name ? options.name : default_name(options.description);
+	plan.name = options.name ? options.name : default_name(options.description, ".dsc");
 	if (!check_target(&target) || !check_patch(&patch, &target, options.allow_exceptions) ||
 	    !resolve(&plan, &desc) || !place(&plan))
 		return EXIT_FAILED;

@@ -21,6 +21,7 @@
 #define ENDBR_SIZE	4	/* endbr64 */
 
 /* main.c: one file per command */
+int cmd_diff(int argc, char **argv);
 int cmd_pack(int argc, char **argv);
 
 enum { EXIT_MADE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
@@ -104,6 +105,9 @@ struct description {
 
 /* @has_livepatch: -l was given, line 1 may be left out */
 bool describe(const char *path, bool has_livepatch, struct description *desc);
+/* Adds a line of comment, and the labels in it. */
+void description_comment(struct description *desc, const char *text);
+void description_label(struct description *desc, const char *label);
 /* A path of the description: relative to its own directory, then to the cwd. */
 char *description_find(const struct description *desc, const char *path);
 
@@ -149,6 +153,7 @@ struct object {
 	const char **needed;
 	size_t nr_needed;
 	uint64_t dynamic_flags;		/* DF_* */
+	bool executable;		/* no library: nobody overrides its symbols */
 	struct extent text;		/* all executable addresses */
 	struct frame *frames;		/* of .eh_frame, ascending */
 	size_t nr_frames;
@@ -215,7 +220,16 @@ unsigned int code_instruction(const struct object *object, uint64_t addr, bool *
 uint64_t code_table_into(const struct object *object, const struct extent *ranges,
 			 size_t nr_ranges, struct extent extent);
 
-/* pack.c: the plan of a container */
+/* A field that depends on where the target, or the patch, is in a process. */
+struct fixup {
+	uint64_t place, value;
+	int64_t addend;
+	uint32_t type;			/* R_X86_64_* */
+	bool own;			/* @value is an address of the patch */
+	const char *name;
+};
+
+/* The plan of a container. */
 struct function {
 	const struct described_function *described;
 	const char *old_name, *new_name;
@@ -238,12 +252,23 @@ struct plan {
 	size_t nr_dependencies;
 	struct extent *used;		/* padding that the entries take */
 	size_t nr_used;
+	const struct fixup *fixups;
+	size_t nr_fixups;
 };
 
 static inline uint64_t entry_size(const struct function *function)
 {
 	return function->kind == ULP_ENTRY_JUMP ? JUMP_SIZE : SHORT_SIZE;
 }
+
+/* plan.c: what all ways to make a container share */
+bool name_is_good(const char *name);
+/* The base name of @path without @suffix, made of allowed characters. */
+char *default_name(const char *path, const char *suffix);
+bool read_created(uint64_t *created);
+/* Where the jumps go; all that is refused is printed. */
+bool place(struct plan *plan);
+void print_plan(const struct plan *plan, const char *out, const char *id);
 
 /* check.c: what a patch or a target may not be */
 bool check_target(const struct object *target);
@@ -260,6 +285,7 @@ bool resolve_dependency(const struct plan *plan, const struct field *field,
 
 /* fragments.c: all code that belongs to the old function */
 void find_fragments(const struct plan *plan, struct function *function);
+void add_range(struct function *function, struct extent range);
 /* entry.c: where the jump goes */
 bool choose_entry(struct plan *plan, struct function *function);
 

@@ -62,6 +62,7 @@ struct ulp_span {
  * @ULP_TABLE_BYTES: bytes, entsize 1: code of the target
  * @ULP_TABLE_COMMENT: text of the description's comments, entsize 1
  * @ULP_TABLE_ORIGIN: one struct ulp_container_origin
+ * @ULP_TABLE_RELOCATION: struct ulp_container_relocation; left out when empty
  * @ULP_TABLE_OPTIONAL: a reader that does not know the type may ignore it
  */
 enum ulp_table_type {
@@ -75,6 +76,7 @@ enum ulp_table_type {
 	ULP_TABLE_BYTES		= 8,
 	ULP_TABLE_COMMENT	= (int)(9 | 0x80000000),
 	ULP_TABLE_ORIGIN	= (int)(10 | 0x80000000),
+	ULP_TABLE_RELOCATION	= 11,
 	ULP_TABLE_OPTIONAL	= (int)0x80000000,
 };
 
@@ -226,6 +228,44 @@ struct ulp_container_reference {
 	__aligned_u64 target_value;
 	__aligned_u64 slot_value;
 	__u32 flags;
+	__u32 __reserved;
+};
+
+/**
+ * enum ulp_relocation_flags - flags of a relocation
+ * @ULP_RELOCATION_OWN: @value is an address of the patch, not of the target
+ */
+enum ulp_relocation_flags {
+	ULP_RELOCATION_OWN	= 1 << 0,
+};
+
+/**
+ * struct ulp_container_relocation - a field of the patch that depends on where
+ *	the target, or the patch itself, is in a process.  It may be in code, too:
+ *	the patch is then written anew for each process.
+ * @name: what it refers to; for people and messages
+ * @place: st_value of the field in the container
+ * @value: st_value in the target, or in the container (%ULP_RELOCATION_OWN), or
+ *	offset in the target's TLS block
+ * @addend: added to it, in two's complement
+ * @type: how it is written, as the ABI defines these ELF relocations:
+ *	R_X86_64_64, R_X86_64_32, R_X86_64_32S, R_X86_64_PC32 - an address;
+ *	R_X86_64_TPOFF64, R_X86_64_DTPMOD64, R_X86_64_TLSDESC - of the target's TLS
+ *	block (not with %ULP_RELOCATION_OWN); @value of R_X86_64_DTPMOD64 is 0
+ * @flags: bits of enum ulp_relocation_flags
+ * @target: index into the target table; 0 with %ULP_RELOCATION_OWN
+ * @__reserved: must be 0
+ *
+ * What does not fit into a field of 32 bits is refused when it is applied.
+ */
+struct ulp_container_relocation {
+	struct ulp_span name;
+	__aligned_u64 place;
+	__aligned_u64 value;
+	__aligned_u64 addend;
+	__u32 type;
+	__u32 flags;
+	__u32 target;
 	__u32 __reserved;
 };
 

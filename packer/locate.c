@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Where the original's pieces are in the target.
+ *
+ * Each function is compared with all places that may have it.  One that fits in
+ * one place only is found, and its fields tell where all is that it refers to:
+ * which decides between the places of others, until nothing new is found.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit.h"
+
+/* Less of it, found by its looks only, proves nothing. */
+#define COMPARED_MIN	12
+#define CANDIDATES_MAX	4096
+
+struct search {
+	struct piece *piece;
+	struct match *matches;		/* places that fit */
+	size_t nr;
+	bool named;			/* the target has a symbol of its name */
+};
+
+struct locator {
+	struct pairs *pairs;
+	const struct object *target;
+	const struct slots *slots;
+	const char *symbols_are;	/* proof of what the symbol table says */
+	struct search *searches;
+	size_t nr;
+};
+
+/* Bytes at the start that have to be equal wherever it is. */
+static size_t fixed_prefix(const struct piece *piece)
+{
+	struct insn insn;
+
+	if (!insn_decode(piece->bytes, piece->size, &insn) || insn.nop || insn.branch ||
+	    (piece->nr_references && piece->references[0].offset < insn.length))
+		return 0;
+	return insn.length;
+}
+
+static void try_place(struct locator *locator, struct search *search, uint64_t addr)
+{
+	struct piece *piece = search->piece;
+	size_t prefix = fixed_prefix(piece);
+	static uint64_t best;
+	const uint8_t *bytes;
+	struct match match;
+
+	if (!search->nr && !piece->missed)
+		best = 0;
+	if (search->nr >= CANDIDATES_MAX)
+		return;
+	for (size_t i = 0; i < search->nr; i++)
+		if (search->matches[i].addr == addr)
+			return;
+	bytes = object_at(locator->target, addr, prefix ? prefix : 1);
+	if (!bytes || !extent_has(locator->target->text, addr))
+		return;
+	if (prefix && !search->named && memcmp(bytes, piece->bytes, prefix) != 0)
+		return;
+	if (match_at(locator->slots, piece, addr, &match)) {
+		append(search->matches, search->nr) = match;
+	} else if (!piece->missed || match.where > best) {
+		best = match.where;
+		piece->missed = match.why;
+	}
+}
+
+static bool is_code_symbol(const struct symbol *symbol)
+{
+	return symbol->defined && (symbol->type == STT_FUNC || symbol->type == STT_NOTYPE ||
+				   symbol->type == STT_GNU_IFUNC);
+}
+
+static bool same_plain(const char *name, const char *plain)
+{
+	char *without;
+	bool same;
+
+	if (!strchr(name, '.'))
+		return !strcmp(name, plain);
+	without = plain_name(name);
+	same = !strcmp(without, plain);
+	free(without);
+	return same;
+}
+
+static void try_names(struct locator *locator, struct search *search)
+{
+	const struct object *target = locator->target;
+	const struct piece *piece = search->piece;
+
+	for (int plain = 0; plain < 2 && !search->named; plain++)
+		for (size_t i = 0; i < target->nr_symbols; i++) {
+			const struct symbol *symbol = &target->symbols[i];
+
+			if (!is_code_symbol(symbol))
+				continue;
+			if (plain ? !same_plain(symbol->name, piece->plain) :
+				    strcmp(symbol->name, piece->name) != 0)
+				continue;
+			search->named = true;
+			try_place(locator, search, symbol->value);
+		}
+}
+
+/* Where no frame says that a function begins: hand-written code. */
+static void try_undescribed(struct locator *locator, struct search *search)
+{
+	const struct object *target = locator->target;
+
+	for (size_t i = 0; i < target->nr_sections; i++) {
+		const struct section *section = &target->sections[i];
+
+		if (!(section->flags & SHF_EXECINSTR) || !strncmp(section->name, ".plt", 4))
+			continue;
+		for (uint64_t addr = (section->addr + 15) & ~15ULL;
+		     addr < section->addr + section->size; addr += 16)
+			if (!frame_at(target, addr))
+				try_place(locator, search, addr);
+	}
+}
+
+static void find_places(struct locator *locator, struct search *search)
+{
+	const struct object *target = locator->target;
+
+	try_names(locator, search);
+	if (search->named)
+		return;
+	if (target->has_symtab) {
+		search->piece->missed = "the target has no function of this name";
+		return;
+	}
+	for (size_t i = 0; i < target->nr_frames; i++)
+		try_place(locator, search, target->frames[i].code.start);
+	if (!search->nr)
+		try_undescribed(locator, search);
+	if (!search->nr && !search->piece->missed)
+		search->piece->missed = "no code of the target begins like it";
+}
+
+/* Whether what one place says agrees with what is known. */
+static bool agrees(const struct search *search, const struct match *match)
+{
+	const struct piece *piece = search->piece;
+
+	if (piece->hint && piece->hint != match->addr)
+		return false;
+	for (size_t i = 0; i < piece->nr_references; i++) {
+		const struct reference *reference = &piece->references[i];
+		const struct bound *bound = &match->bound[i];
+		const struct piece *to = reference->piece;
+
+		if (!bound->known || bound->imported)
+			continue;
+		if (to && to->kind == PIECE_LITERAL)
+			continue;	/* equal ones are merged by the linker */
+		if (to && ((to->found && to->addr != bound->addr) ||
+			   (to->hint && to->hint != bound->addr)))
+			return false;
+		if (!to && reference->symbol->bound && reference->symbol->addr != bound->addr)
+			return false;
+	}
+	return true;
+}
+
+static void commit_reference(struct locator *locator, const struct piece *user,
+			     struct reference *reference, const struct bound *bound)
+{
+	struct piece *to = reference->piece;
+
+	if (!bound->known)
+		return;
+	if (reference->symbol) {
+		reference->symbol->bound |= !bound->imported;
+		reference->symbol->imported |= bound->imported;
+		if (!bound->imported)
+			reference->symbol->addr = bound->addr;
+	}
+	if (bound->imported)
+		return;
+	if (!to)
+		to = global_piece(locator->pairs, false, reference->symbol->name);
+	if (!to || to->found)
+		return;
+	if (to->kind == PIECE_CODE) {
+		to->hint = bound->addr;
+		return;
+	}
+	to->found = true;
+	to->addr = bound->addr;
+	to->proof = xasprintf("'%s' uses it", user->name);
+}
+
+static void commit(struct locator *locator, struct search *search, const struct match *match)
+{
+	struct piece *piece = search->piece;
+
+	piece->found = true;
+	piece->addr = match->addr;
+	piece->end = match->end;
+	if (search->named)
+		piece->proof = locator->symbols_are;
+	else if (piece->hint)
+		piece->proof = "matched, where other code refers to it";
+	else
+		piece->proof = "matched, in one place only";
+	for (size_t i = 0; i < piece->nr_references; i++)
+		commit_reference(locator, piece, &piece->references[i], &match->bound[i]);
+}
+
+/* The one place left, or NULL. */
+static struct match *only_place(struct search *search)
+{
+	struct piece *piece = search->piece;
+	struct match *found = NULL;
+
+	for (size_t i = 0; i < search->nr; i++) {
+		if (!agrees(search, &search->matches[i]))
+			continue;
+		if (found) {
+			piece->missed = xasprintf("it fits at 0x%" PRIx64 " and 0x%" PRIx64
+						  ", and nothing tells which is it",
+						  found->addr, search->matches[i].addr);
+			return NULL;
+		}
+		found = &search->matches[i];
+	}
+	if (!found && search->nr)
+		piece->missed = piece->hint ?
+			xasprintf("other code refers to it at 0x%" PRIx64
+				  ", where the target has other code", piece->hint) :
+			"what it refers to is elsewhere than other code says";
+	if (found && !search->named && !piece->hint && found->compared < COMPARED_MIN) {
+		piece->missed = "it is too small to be known by its looks";
+		return NULL;
+	}
+	return found;
+}
+
+static void try_hint(struct locator *locator, struct search *search)
+{
+	struct piece *piece = search->piece;
+
+	/* Found by another function: it may be where nothing told of a function. */
+	if (piece->hint && !search->named)
+		try_place(locator, search, piece->hint);
+}
+
+static void find_all(struct locator *locator)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < locator->nr; i++) {
+			struct search *search = &locator->searches[i];
+			struct match *match;
+
+			if (search->piece->found)
+				continue;
+			try_hint(locator, search);
+			match = only_place(search);
+			if (!match)
+				continue;
+			commit(locator, search, match);
+			more = true;
+		}
+	}
+}
+
+/* Two functions at one place, or one that found code contradicts. */
+static bool check_all(const struct locator *locator)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < locator->nr; i++) {
+		const struct piece *piece = locator->searches[i].piece;
+
+		if (piece->found && piece->hint && piece->hint != piece->addr) {
+			error("%s: '%s' is at 0x%" PRIx64 " of %s, but other code refers to it at 0x%"
+			      PRIx64, piece->unit->name, piece->name, piece->addr,
+			      locator->target->path, piece->hint);
+			good = false;
+		}
+	}
+	return good;
+}
+
+static void mark_absent(struct locator *locator, struct pair *pair)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < pair->orig.nr_pieces && !any; i++)
+		any = pair->orig.pieces[i]->kind == PIECE_CODE && pair->orig.pieces[i]->found;
+	if (any || !pair->request->maybe || !pair->orig.path)
+		return;
+	pair->absent = true;
+	message(MESSAGE_NOTE, "%s: nothing of it is in %s: left out", pair->orig.name,
+		locator->target->path);
+}
+
+bool locate(struct pairs *pairs, const struct slots *slots, const char *symbols_are)
+{
+	struct locator locator = { .pairs = pairs, .target = slots->object, .slots = slots,
+				   .symbols_are = symbols_are };
+
+	for (size_t i = 0; i < pairs->nr; i++)
+		for (size_t k = 0; k < pairs->pairs[i].orig.nr_pieces; k++) {
+			struct piece *piece = pairs->pairs[i].orig.pieces[k];
+			struct search *search;
+
+			if (piece->kind != PIECE_CODE || !piece->size || !piece->bytes)
+				continue;
+			search = &append(locator.searches, locator.nr);
+			search->piece = piece;
+			find_places(&locator, search);
+		}
+	find_all(&locator);
+	if (!check_all(&locator))
+		return false;
+	for (size_t i = 0; i < pairs->nr; i++)
+		mark_absent(&locator, &pairs->pairs[i]);
+	return true;
+}

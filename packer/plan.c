@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What all ways to make a container share: names, places of the jumps, report.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "packer.h"
+
+static const char name_characters[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
+
+bool name_is_good(const char *name)
+{
+	return name[0] && strlen(name) <= 64 && !name[strspn(name, name_characters)];
+}
+
+char *default_name(const char *path, const char *suffix)
+{
+	char *name = xstrdup(base_name(path));
+	size_t length = strlen(name), tail = strlen(suffix);
+
+	if (length > tail && !strcmp(name + length - tail, suffix))
+		name[length - tail] = '\0';
+	if (strlen(name) > 64)
+		name[64] = '\0';
+	for (size_t i = 0; name[i]; i++)
+		if (!strchr(name_characters, name[i]))
+			name[i] = '_';
+	return name;
+}
+
+bool read_created(uint64_t *created)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+
+	*created = time(NULL);
+	if (!epoch)
+		return true;
+	errno = 0;
+	*created = strtoull(epoch, &end, 10);
+	if (epoch[0] < '0' || epoch[0] > '9' || *end || errno || *created > INT64_MAX) {
+		error("SOURCE_DATE_EPOCH is '%s', not a number of seconds", epoch);
+		return false;
+	}
+	return true;
+}
+
+bool place(struct plan *plan)
+{
+	bool good = true;
+
+	code_read(plan->target, &plan->code);
+	for (size_t i = 0; i < plan->nr_functions; i++) {
+		find_fragments(plan, &plan->functions[i]);
+		good &= choose_entry(plan, &plan->functions[i]);
+	}
+	return good;
+}
+
+static void print_function(const struct function *function)
+{
+	printf("  %s -> %s: 0x%" PRIx64 ", %" PRIu64 " bytes, ", function->old_name,
+	       function->new_name, function->old_value, function->old_size);
+	if (function->kind == ULP_ENTRY_JUMP)
+		printf("jump at 0x%" PRIx64 "\n", function->entry);
+	else
+		printf("short jump at 0x%" PRIx64 " to 0x%" PRIx64 "\n", function->entry,
+		       function->island);
+	for (size_t i = 1; i < function->nr_ranges; i++)
+		printf("    and its code at 0x%" PRIx64 "-0x%" PRIx64 "\n",
+		       function->ranges[i].start, function->ranges[i].end);
+}
+
+void print_plan(const struct plan *plan, const char *out, const char *id)
+{
+	const struct description *desc = plan->desc;
+
+	if (verbosity < 0)
+		return;
+	printf("%s: patch %s, id %.12s, for %s: %zu function%s, %zu reference%s\n", out,
+	       plan->name, id, plan->target->name, plan->nr_functions,
+	       plan->nr_functions == 1 ? "" : "s", desc->nr_references,
+	       desc->nr_references == 1 ? "" : "s");
+	if (verbosity < 1)
+		return;
+	for (size_t i = 0; i < plan->nr_functions; i++)
+		print_function(&plan->functions[i]);
+	for (size_t i = 0; i < desc->nr_references; i++)
+		printf("  slot %s at 0x%" PRIx64 " = %s%s at 0x%" PRIx64 "\n",
+		       desc->references[i].slot_name.text, desc->references[i].slot_value,
+		       desc->references[i].tls ? "thread-local " : "",
+		       desc->references[i].target_name.text, desc->references[i].target_value);
+}
