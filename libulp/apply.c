@@ -14,6 +14,7 @@ struct apply {
 	struct ulp_patch *patch;
 	size_t nr_images;
 	struct ulp_image *images;
+	struct ulp_resident resident;
 };
 
 static const char *object_name(const struct ulp_object *object)
@@ -349,6 +350,9 @@ static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *ar
 					     sequence + i);
 	}
 	if (!err)
+		err = ulp_resident_plan(target, plan, patch, apply->images, apply->nr_images,
+					&apply->resident);
+	if (!err)
 		err = plan_lost(target, plan, apply);
 	plan->commit_maps = true;
 	return err;
@@ -362,6 +366,8 @@ static int apply_map(struct ulp_target *target, int session, void *arg)
 	for (size_t i = 0; i < apply->nr_images && !err; i++)
 		if (!apply->images[i].reuse)
 			err = ulp_image_map(target, apply->patch, &apply->images[i], session);
+	if (!err)
+		err = ulp_resident_map(target, &apply->resident, session);
 	return err;
 }
 

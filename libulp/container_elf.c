@@ -94,6 +94,25 @@ static int find_sections(struct ulp_patch *patch, const Elf64_Ehdr *header, stru
 	return 0;
 }
 
+/* Code that lands, or cleans up, when an exception passes has tables for it. */
+static bool has_except_table(const struct ulp_patch *patch, const Elf64_Ehdr *header)
+{
+	static const char name[] = ".gcc_except_table";
+	Elf64_Shdr names, section;
+
+	section_header(patch, header, header->e_shstrndx, &names);
+	for (unsigned int i = 1; i < header->e_shnum; i++) {
+		section_header(patch, header, i, &section);
+		/* .gcc_except_table.FUNCTION as well */
+		if (section.sh_size && section.sh_name < names.sh_size &&
+		    sizeof(name) <= names.sh_size - section.sh_name &&
+		    !memcmp(patch->data + names.sh_offset + section.sh_name, name,
+			    sizeof(name) - 1))
+			return true;
+	}
+	return false;
+}
+
 /* One PT_LOAD; they are ascending, and no page belongs to two of them. */
 static int add_segment(struct ulp_patch *patch, const Elf64_Phdr *load)
 {
@@ -125,10 +144,28 @@ static int add_segment(struct ulp_patch *patch, const Elf64_Phdr *load)
 	return 0;
 }
 
+/* Where the program headers are in memory, if a segment has them. */
+static void find_program_headers(struct ulp_patch *patch, const Elf64_Ehdr *header)
+{
+	uint64_t size = (uint64_t)header->e_phnum * sizeof(Elf64_Phdr);
+
+	for (size_t i = 0; i < patch->nr_segments; i++) {
+		const struct ulp_patch_segment *segment = &patch->segments[i];
+
+		if (segment->flags & PF_W ||
+		    !ulp_between(header->e_phoff, size, segment->offset,
+				 segment->offset + segment->filesz))
+			continue;
+		patch->phdrs = segment->vaddr + (header->e_phoff - segment->offset);
+		patch->nr_phdrs = header->e_phnum;
+		return;
+	}
+}
+
 static int read_segments(struct ulp_patch *patch, const Elf64_Ehdr *header)
 {
 	const struct ulp_patch_segment *segment;
-	Elf64_Phdr phdr, dynamic = { 0 }, relro = { 0 };
+	Elf64_Phdr phdr, dynamic = { 0 }, relro = { 0 }, unwind = { 0 };
 	int err;
 
 	patch->segments = calloc(header->e_phnum, sizeof(*patch->segments));
@@ -150,6 +187,9 @@ static int read_segments(struct ulp_patch *patch, const Elf64_Ehdr *header)
 		case PT_GNU_RELRO:
 			relro = phdr;
 			break;
+		case PT_GNU_EH_FRAME:
+			unwind = phdr;
+			break;
 		case PT_TLS:
 			if (phdr.p_memsz)
 				return ulp_patch_bad(patch,
@@ -163,6 +203,12 @@ static int read_segments(struct ulp_patch *patch, const Elf64_Ehdr *header)
 		patch->dynamic = dynamic.p_vaddr;
 		patch->dynamic_size = dynamic.p_memsz;
 	}
+	if (unwind.p_memsz) {
+		if (!ulp_patch_at(patch, unwind.p_vaddr, unwind.p_memsz))
+			return ulp_patch_bad(patch, "damaged: PT_GNU_EH_FRAME is in no segment");
+		patch->unwind = unwind.p_vaddr;
+	}
+	find_program_headers(patch, header);
 	if (relro.p_memsz) {
 		segment = ulp_patch_segment(patch, relro.p_vaddr, 1);
 		/* The linker may round the end up to the page behind the data. */
@@ -191,6 +237,7 @@ int ulp_patch_read_elf(struct ulp_patch *patch, struct ulp_part *ulp, struct ulp
 	err = find_sections(patch, &header, ulp, revert);
 	if (err)
 		return err;
+	patch->handles_exceptions = has_except_table(patch, &header);
 	return read_segments(patch, &header);
 }
 

@@ -23,7 +23,7 @@
 #define PAGE_DOWN(x)	((x) & ~(PAGE - 1))
 #define PAGE_UP(x)	PAGE_DOWN((x) + PAGE - 1)
 
-static int write_all(int fd, const void *data, size_t size, off_t at)
+int ulp_memfd_write(int fd, const void *data, size_t size, off_t at)
 {
 	while (size) {
 		ssize_t n = pwrite(fd, data, size, at);
@@ -39,13 +39,11 @@ static int write_all(int fd, const void *data, size_t size, off_t at)
 	return 0;
 }
 
-static int memfd_make(const char *name, uint64_t size)
+int ulp_memfd_make(const char *name, uint64_t size)
 {
-	char full[sizeof(ULP_MEMFD_PREFIX) + ULP_NAME_MAX];
-	int fd, err;
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err;
 
-	snprintf(full, sizeof(full), ULP_MEMFD_PREFIX "%s", name);
-	fd = memfd_create(full, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	if (!ftruncate(fd, size))
@@ -55,10 +53,18 @@ static int memfd_make(const char *name, uint64_t size)
 	return err;
 }
 
-static int memfd_seal(int fd)
+int ulp_memfd_seal(int fd)
 {
 	return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ?
 		-errno : 0;
+}
+
+static int image_memfd(const struct ulp_patch *patch, uint64_t size)
+{
+	char name[sizeof(ULP_MEMFD_PREFIX) + ULP_NAME_MAX];
+
+	snprintf(name, sizeof(name), ULP_MEMFD_PREFIX "%s", patch->name);
+	return ulp_memfd_make(name, size);
 }
 
 static uint64_t image_base(const struct ulp_patch *patch)
@@ -79,18 +85,18 @@ static int text_open(struct ulp_patch *patch)
 
 	if (patch->text_fd >= 0 || patch->private_text)
 		return 0;
-	fd = memfd_make(patch->name, patch->image_size - image_base(patch));
+	fd = image_memfd(patch, patch->image_size - image_base(patch));
 	if (fd < 0)
 		return fd;
 	for (size_t i = 0; i < patch->nr_segments && !err; i++) {
 		const struct ulp_patch_segment *s = &patch->segments[i];
 
 		if (!is_private(patch, s))
-			err = write_all(fd, patch->data + s->offset, s->filesz,
+			err = ulp_memfd_write(fd, patch->data + s->offset, s->filesz,
 					s->vaddr - image_base(patch));
 	}
 	if (!err)
-		err = memfd_seal(fd);
+		err = ulp_memfd_seal(fd);
 	if (err) {
 		close(fd);
 		return err;
@@ -338,8 +344,7 @@ static int image_place(struct ulp_target *target, const struct ulp_patch *patch,
 	return record_build(patch, image);
 }
 
-/* Until it is mapped, no other image may choose the place. */
-static int image_reserve(struct ulp_target *target, const struct ulp_image *image)
+int ulp_target_reserve(struct ulp_target *target, uint64_t start, uint64_t end)
 {
 	size_t at = 0, n = target->nr_mappings;
 	struct ulp_mapping *bigger = reallocarray(target->mappings, n + 1, sizeof(*bigger));
@@ -351,12 +356,12 @@ static int image_reserve(struct ulp_target *target, const struct ulp_image *imag
 		free(path);
 		return -ENOMEM;
 	}
-	while (at < n && bigger[at].start < image->start)
+	while (at < n && bigger[at].start < start)
 		at++;
 	memmove(&bigger[at + 1], &bigger[at], (n - at) * sizeof(*bigger));
 	bigger[at] = (struct ulp_mapping){
-		.start = image->start,
-		.end = image->end,
+		.start = start,
+		.end = end,
 		.path = path,
 	};
 	target->nr_mappings++;
@@ -380,18 +385,18 @@ static int image_write(struct ulp_target *target, struct ulp_patch *patch,
 		err = ulp_image_fix(target, patch, image->objects, image->bias, bytes);
 	if (err)
 		goto out;
-	image->fd = memfd_make(patch->name, record_size + patch->image_size - base);
+	image->fd = image_memfd(patch, record_size + patch->image_size - base);
 	err = image->fd < 0 ? image->fd :
-		write_all(image->fd, image->record, image->record->size, 0);
+		ulp_memfd_write(image->fd, image->record, image->record->size, 0);
 	for (size_t i = 0; i < patch->nr_segments && !err; i++) {
 		const struct ulp_patch_segment *s = &patch->segments[i];
 
 		if (is_private(patch, s))
-			err = write_all(image->fd, bytes + s->vaddr, s->memsz,
+			err = ulp_memfd_write(image->fd, bytes + s->vaddr, s->memsz,
 					record_size + s->vaddr - base);
 	}
 	if (!err)
-		err = memfd_seal(image->fd);
+		err = ulp_memfd_seal(image->fd);
 	if (!err)
 		err = text_open(patch);
 	if (err)
@@ -449,11 +454,11 @@ int ulp_image_prepare(struct ulp_target *target, struct ulp_patch *patch,
 	}
 	err = image_place(target, patch, image);
 	if (!err)
-		err = image_reserve(target, image);
+		err = ulp_target_reserve(target, image->start, image->end);
 	return err ? err : image_write(target, patch, image);
 }
 
-static int map_piece(struct ulp_target *target, int session, uint32_t flags, int fd,
+int ulp_map_piece(struct ulp_target *target, int session, uint32_t flags, int fd,
 		     uint64_t offset, uint64_t addr, uint64_t length)
 {
 	int err = ulp_sys_map(session, flags, fd, offset, addr, length);
@@ -486,12 +491,12 @@ static int map_writable(struct ulp_target *target, const struct ulp_patch *patch
 	if (relro > end)
 		relro = end;
 	if (relro > start)
-		err = map_piece(target, session, 0, image->fd, start + shift,
+		err = ulp_map_piece(target, session, 0, image->fd, start + shift,
 				start + image->bias, relro - start);
 	else
 		relro = start;
 	if (!err && relro < end)
-		err = map_piece(target, session, ULP_MAP_WRITE, image->fd, relro + shift,
+		err = ulp_map_piece(target, session, ULP_MAP_WRITE, image->fd, relro + shift,
 				relro + image->bias, end - relro);
 	return err;
 }
@@ -502,7 +507,7 @@ int ulp_image_map(struct ulp_target *target, struct ulp_patch *patch,
 	uint64_t base = image_base(patch);
 	int err;
 
-	err = map_piece(target, session, 0, image->fd, 0, image->start,
+	err = ulp_map_piece(target, session, 0, image->fd, 0, image->start,
 			PAGE_UP(image->record->size));
 	for (size_t i = 0; i < patch->nr_segments && !err; i++) {
 		const struct ulp_patch_segment *s = &patch->segments[i];
@@ -511,7 +516,7 @@ int ulp_image_map(struct ulp_target *target, struct ulp_patch *patch,
 		if (s->flags & PF_W)
 			err = map_writable(target, patch, image, session, start, end);
 		else
-			err = map_piece(target, session, s->flags & PF_X ? ULP_MAP_EXEC : 0,
+			err = ulp_map_piece(target, session, s->flags & PF_X ? ULP_MAP_EXEC : 0,
 					patch->private_text ? image->fd : patch->text_fd,
 					start - base + (patch->private_text ?
 							PAGE_UP(image->record->size) : 0),

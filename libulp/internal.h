@@ -9,6 +9,7 @@
 #include "../uapi/ulp.h"
 #include "../uapi/ulp_container.h"
 #include "../uapi/ulp_record.h"
+#include "resident/resident.h"
 
 struct ulp_context {
 	int dev;			/* /dev/ulp, -1 until needed */
@@ -80,6 +81,10 @@ struct ulp_patch {
 	uint64_t relro_start, relro_end;	/* PT_GNU_RELRO, 0 if none */
 	uint64_t dynamic;		/* vaddr of PT_DYNAMIC, 0 if none */
 	uint64_t dynamic_size;
+	uint64_t phdrs;			/* vaddr of the program headers, 0: in no segment */
+	uint32_t nr_phdrs;
+	uint64_t unwind;		/* vaddr of PT_GNU_EH_FRAME, 0 if none */
+	bool handles_exceptions;	/* it has .gcc_except_table */
 
 	/* Relocations change what is not writable: it is not the same in all targets. */
 	bool private_text;
@@ -290,6 +295,15 @@ void ulp_image_free(struct ulp_image *image);
 /* The address of a container function's replacement. */
 void ulp_image_entry(const struct ulp_image *image, const struct ulp_container_function *function,
 		     const struct ulp_object *object, struct ulp_record_function *out);
+/* A memfd for what is to be mapped: made, filled, sealed; descriptor, 0 or -errno. */
+int ulp_memfd_make(const char *name, uint64_t size);
+int ulp_memfd_write(int fd, const void *data, size_t size, off_t at);
+int ulp_memfd_seal(int fd);
+/* Maps a piece of it; -ESTALE: the target was there first. */
+int ulp_map_piece(struct ulp_target *target, int session, uint32_t flags, int fd,
+		  uint64_t offset, uint64_t addr, uint64_t length);
+/* Until something is mapped there, nothing else may choose the place. */
+int ulp_target_reserve(struct ulp_target *target, uint64_t start, uint64_t end);
 /* SHA-256 of a record without its changing fields. */
 int ulp_record_digest(const struct ulp_record *record, uint8_t out[32]);
 
@@ -332,6 +346,21 @@ int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *o
 void ulp_plan_free(struct ulp_plan *plan);
 uint64_t ulp_now_ns(void);
 void ulp_pause_ns(uint64_t ns);
+
+/* resident.c: what makes the target's unwinder see the code of images */
+struct ulp_resident {
+	uint64_t start;			/* 0: there is none, nor is one needed */
+	bool created;			/* by this apply: to be mapped */
+	struct ulp_resident_head head;
+	uint64_t originals[ULP_RESIDENT_HOOKS];
+	uint64_t nr;			/* images it knows */
+};
+
+/* Adds to the plan what it takes for these images. */
+int ulp_resident_plan(struct ulp_target *target, struct ulp_plan *plan,
+		      const struct ulp_patch *patch, const struct ulp_image *images,
+		      size_t nr_images, struct ulp_resident *resident);
+int ulp_resident_map(struct ulp_target *target, const struct ulp_resident *resident, int session);
 
 /* change.c: what apply and revert have in common */
 struct ulp_change_ops {

@@ -6,6 +6,20 @@ LIBULP_SO := $(O)/libulp/libulp.so.0
 LIBULP_O := $(call objects,libulp)
 # the shell asks, when it compiles: make deps may just have brought it
 $(O)/libulp/event.o: BASE += $$(pkg-config --cflags libnl-genl-3.0)
+# our code in targets: no library, no relocation, no symbol leaves it
+RESIDENT := $(O)/libulp/resident.bin
+RESIDENT_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -fPIC -ffreestanding -fvisibility=hidden \
+	-fcf-protection=branch -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-fno-tree-loop-distribute-patterns $(WARN) -Wno-missing-prototypes
+$(RESIDENT): $(TOP)/libulp/resident/resident.c $(TOP)/libulp/resident/resident.h \
+		$(TOP)/libulp/resident/resident.lds $(O)/.flags | deps-build
+	$(say) LINK $(@F)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(RESIDENT_CFLAGS) -c -o $(@:.bin=.code.o) $<
+	$(Q)$(LD) -T $(lastword $(filter %.lds,$^)) -o $@ $(@:.bin=.code.o)
+$(O)/libulp/resident.o: $(RESIDENT)
+$(O)/libulp/resident.o: BASE += -DRESIDENT_BIN='"$(RESIDENT)"'
+
 ALL	+= $(LIBULP) $(LIBULP_SO) $(O)/libulp/libulp.pc
 
 $(LIBULP): $(LIBULP_O)

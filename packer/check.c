@@ -205,16 +205,24 @@ static bool check_constructors(const struct object *patch)
 	return good;
 }
 
-static bool check_exceptions(const struct object *patch, bool allow)
+/* An unwinder that is linked into the target asks nobody who could be told. */
+static bool is_static(const struct object *target)
+{
+	for (size_t i = 0; i < target->nr_segments; i++)
+		if (target->segments[i].p_type == PT_INTERP)
+			return false;
+	return target->executable;
+}
+
+static bool check_exceptions(const struct object *patch, const struct object *target, bool allow)
 {
 	const struct section *section = object_section_named(patch, ".gcc_except_table");
 
-	if (!section || !section->size || allow)
+	if (!section || !section->size || allow || !is_static(target))
 		return true;
-	error("%s: its code handles exceptions, but the target's unwinder does not know that code",
-	      patch->path);
-	message(MESSAGE_NOTE,
-		"with libulp-preload it does, or if none ever passes: --allow-exceptions");
+	error("%s: its code handles exceptions, but %s is linked statically: its unwinder cannot be told of that code",
+	      patch->path, target->name);
+	message(MESSAGE_NOTE, "if no exception ever passes there: --allow-exceptions");
 	return false;
 }
 
@@ -243,7 +251,7 @@ bool check_patch(const struct object *patch, const struct object *target, bool a
 	good &= check_segments(patch);
 	good &= check_relocations(patch);
 	good &= check_constructors(patch);
-	good &= check_exceptions(patch, allow_exceptions);
+	good &= check_exceptions(patch, target, allow_exceptions);
 	if (good)
 		note_needed(patch, target);
 	return good;

@@ -9,8 +9,6 @@
 VARIANTS += patches/answer.2 patches/answer.3
 CFLAGS_patches/answer.2 := -DADD=2000
 CFLAGS_patches/answer.3 := -DADD=3000
-# the target's unwinder does not know the code of patches
-CFLAGS_patches/cxx := -fno-exceptions
 
 # those of the plain library; then those with a target of their own
 $(foreach name,answer second outer secret short busy callee caller pointer probe missing,\
@@ -20,6 +18,7 @@ $(foreach lib,O0 O3 Os cet nop16 nop5 cet-nop16,\
 	$(eval PACK += secret.$(lib):patches/secret:patches/secret:victims/libvictim.$(lib).so)\
 	$(eval PACK += outer.$(lib):patches/outer:patches/outer:victims/libvictim.$(lib).so))
 PACK += secret.stripped:patches/secret:patches/secret:victims/libvictim.stripped.so:victims/libvictim.so
+PACK += exceptions:patches/exceptions:patches/exceptions:victims/libvictim_cxx.so
 PACK += cxx:patches/cxx:patches/cxx:victims/libvictim_cxx.so
 PACK += zlib:patches/zlib:patches/zlib:/lib/x86_64-linux-gnu/libz.so.1
 PACK += crypt:patches/crypt:patches/crypt:/lib/x86_64-linux-gnu/libcrypt.so.1

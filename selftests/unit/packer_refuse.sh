@@ -211,17 +211,38 @@ test_refused_patches() {
 		<<<'static int a; int *p[] = { &a, &a }; int new_f(void) { return *p[a]; }'
 	LANGUAGE=assembler no_patch "relocations in its code" -Wl,-z,notext \
 		<<<'.globl new_f; .type new_f,@function; new_f: .quad new_f; ret; .size new_f,.-new_f'
-	LANGUAGE=c++ no_patch "handles exceptions" <<-END
-	int ext(int);
-	extern "C" int new_f(int x) { try { return ext(x); } catch (int) { return 7; } }
-	END
-	pack 0 --allow-exceptions -o "$WORK/out.so" "$WORK/x.dsc"
 	$CC -O2 -fPIE -pie -Wl,-E -o "$WORK/new.so" -x c - <<-END
 	extern char **environ;
 	int new_f(void) { return environ != 0; }
 	int main(void) { return new_f(); }
 	END
 	refused_pack "a copy of a variable" f:new_f
+}
+
+# Its unwinder can be told of the patch's tables, unless it is linked into the target.
+test_exceptions() {
+	local how
+	old_library
+	LANGUAGE=c++ build new <<-END
+	int ext(int);
+	extern "C" int new_f(int x) { try { return ext(x); } catch (int) { return 7; } }
+	END
+	packed f:new_f
+	for how in -static -static-pie "-static -no-pie"; do
+		# shellcheck disable=SC2086
+		$CC -O2 $how -Wl,--build-id -o "$WORK/old.so" -x c - <<-END
+		__attribute__((noipa)) int f(void) { return 1; }
+		int main(void) { return f(); }
+		END
+		refused_pack "is linked statically" f:new_f
+		says "handles exceptions" "old.so"
+		pack 0 --allow-exceptions -o "$WORK/out.so" "$WORK/x.dsc"
+	done
+	$CC -O2 -no-pie -Wl,--build-id -o "$WORK/old.so" -x c - <<-END
+	__attribute__((noipa)) int f(void) { return 1; }
+	int main(void) { return f(); }
+	END
+	packed f:new_f
 }
 
 # Linked with -s nothing needs constructors: a stripped patch is all right.

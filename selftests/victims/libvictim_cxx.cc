@@ -69,3 +69,23 @@ int guarded(int x)
 		return -static_cast<int>(std::string(e.what()).size());
 	}
 }
+
+int cleaned;
+
+const char *Fault::what() const noexcept
+{
+	return what_;
+}
+
+int risky(int x)
+{
+	if (x > 100)
+		throw Fault("old");
+	return x;
+}
+
+/* Nothing to clean up: exceptions pass. */
+int passes(int (*callback)(int), int x)
+{
+	return callback(x) + 1;
+}

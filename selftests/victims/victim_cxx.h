@@ -5,6 +5,7 @@
 #ifndef VICTIM_CXX_H
 #define VICTIM_CXX_H
 
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,20 @@ extern template int largest<int>(const std::vector<int> &values);
 extern template double largest<double>(const std::vector<double> &values);
 
 int guarded(int x);
+
+/* Thrown by one side, caught by the other. */
+class Fault : public std::exception {
+public:
+	explicit Fault(const char *what) : what_(what) {}
+	const char *what() const noexcept override;
+
+private:
+	const char *what_;
+};
+
+int risky(int x);
+int passes(int (*callback)(int), int x);
+/* How often code of the library, or of a patch, has cleaned up. */
+extern int cleaned;
 
 #endif /* VICTIM_CXX_H */
