@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# module: release
+# timeout: 400
+#
+# A daemon of Debian under load, with several processes of several threads and of
+# another user, while a library of it is patched and reverted: Apache's httpd and
+# the Apache Portable Runtime.
+. "$(dirname "$0")/../lib.sh"
+
+HTTPD=/usr/sbin/apache2
+APR=/usr/lib/x86_64-linux-gnu/libapr-1.so.0
+PORT=8123
+
+# Keeps connections busy.  Each line it is asked is a phase that ends, when there
+# were 40 requests of it; the answer counts those that began in it.
+CLIENT='
+import http.client, sys, threading
+lock = threading.Condition()
+phase, begun, counts = 0, {}, {}
+
+def work(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    while True:
+        with lock:
+            mine = phase
+            begun[threading.get_ident()] = mine
+            lock.notify_all()
+        try:
+            connection.request("GET", "/file")
+            answer = connection.getresponse()
+            good = answer.status == 200 and answer.read() == b"content\n"
+            date = answer.getheader("Last-Modified")
+            kind = {"Fri, 13 Feb 2009 23:31:30 GMT": "old",
+                    "patched": "new"}.get(date, "failed") if good else "failed"
+        except Exception as error:
+            print(error, file=sys.stderr)
+            connection.close()
+            kind = "failed"
+        with lock:
+            count = counts.setdefault(mine, {"old": 0, "new": 0, "failed": 0})
+            count[kind] += 1
+            lock.notify_all()
+
+threads = [threading.Thread(target=work, args=(int(sys.argv[1]),), daemon=True)
+           for _ in range(4)]
+for thread in threads:
+    thread.start()
+print("ready", flush=True)
+for line in iter(sys.stdin.readline, "quit\n"):
+    with lock:
+        lock.wait_for(lambda: sum(counts.get(phase, {}).values()) >= 40)
+        ended, phase = phase, phase + 1
+        lock.wait_for(lambda: all(begun[thread.ident] == phase for thread in threads))
+        print(*("%s=%d" % pair for pair in counts[ended].items()), flush=True)
+print("EXIT-SUCCESS", flush=True)
+'
+
+# phase old|new|any - the one that ends here had only such answers
+phase() {
+	local old new failed
+	ask next
+	note "$1: $REPLY"
+	old=${REPLY#old=} old=${old%% *} new=${REPLY#*new=} new=${new%% *} failed=${REPLY##*=}
+	[ "$failed" -eq 0 ] || fail "$failed requests failed: $(cat "$WORK/client.err")"
+	[ "$1" != old ] || [ "$new" -eq 0 ] || fail "patched answers: $REPLY"
+	[ "$1" != new ] || [ "$old" -eq 0 ] || fail "unpatched answers: $REPLY"
+}
+
+make_patch() {
+	cat >"$WORK/apr.c" <<-'END'
+	#include <string.h>
+
+	int new_date(char *date, long long time)
+	{
+		(void)time;
+		strcpy(date, "patched");
+		return 0;
+	}
+	END
+	printf '%s\n' apr.so "@$APR" apr_rfc822_date:new_date >"$WORK/apr.dsc"
+	gcc -O2 -shared -fPIC -o "$WORK/apr.so" "$WORK/apr.c" || fail gcc
+	"$ULP_PACKER" pack -q "$WORK/apr.dsc" || fail ulp-packer
+}
+
+start_httpd() {
+	mkdir "$WORK/www"
+	# others than root must be able to come here
+	chmod 755 "$RUN" "$WORK" "$WORK/www"
+	echo content >"$WORK/www/file"
+	touch -d @1234567890 "$WORK/www/file"
+	cat >"$WORK/conf" <<-END
+	ServerRoot $WORK
+	ServerName localhost
+	DefaultRuntimeDir $WORK
+	PidFile $WORK/pid
+	ErrorLog $WORK/log
+	Listen 127.0.0.1:$PORT
+	LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+	LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+	User nobody
+	Group nogroup
+	DocumentRoot $WORK/www
+	StartServers 2
+	ServerLimit 2
+	ThreadsPerChild 8
+	MaxRequestWorkers 16
+	MinSpareThreads 1
+	MaxSpareThreads 16
+	MaxKeepAliveRequests 0
+	END
+	$HTTPD -f "$WORK/conf" -D FOREGROUND >"$WORK/httpd" 2>&1 &
+	STARTED+=($!)
+	HTTPD_PID=$!
+	loop_until answers
+}
+
+answers() {
+	alive "$HTTPD_PID" || fail "httpd: $(cat "$WORK/httpd" "$WORK/log")"
+	(exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null
+}
+
+test_httpd() {
+	[ -x $HTTPD ] && [ -e $APR ] || skip "no $HTTPD"
+	make_patch
+	start_httpd
+	start_victim client /usr/bin/python3 -c "$CLIENT" $PORT
+	phase old
+	for _ in 1 2 3; do
+		tool 0 apply --json -p apache2 --retries 500 "$WORK/apr.so"
+		# the parent and two children at least
+		[ "$(json_value summary.success)" -ge 3 ] || fail "not all: $(cat "$WORK/out")"
+		json summary.skipped=0
+		phase any
+		phase new
+		tool 0 revert --json -p apache2 --retries 500 "$WORK/apr.so"
+		json summary.skipped=0
+		phase any
+		phase old
+	done
+	end_victim
+	kill -TERM "$HTTPD_PID"
+	wait "$HTTPD_PID" || fail "httpd: status $?, $(cat "$WORK/log")"
+	! grep -E 'exit signal|AH00052' "$WORK/log" || fail "a child of httpd died"
+}
+
+run_tests test_httpd
