@@ -95,6 +95,10 @@ extern const size_t nr_commands;
 /* -ULP_E_MODULE and the like after p_err(), 0 if /dev/ulp answers. */
 int module_check(struct tool *tool);
 
+/* Who gets messages of @ctx, as many as --verbose says; the tool's own way. */
+void tool_set_log(const struct tool *tool, struct ulp_context *ctx, ulp_log_fn fn, void *data);
+void tool_log_line(enum ulp_log_level level, const char *text, void *data);
+
 /* Fills @tool; whatever is wrong is reported with p_usage(). */
 void options_parse(struct tool *tool, int argc, char **argv);
 void options_add_id(struct options *options, const char *text);
@@ -130,6 +134,9 @@ int select_processes(struct tool *tool, struct selection *selection);
 void selection_free(struct selection *selection);
 /* Whether the process of this pid is still the one that was selected. */
 bool process_is_same(const struct process *process);
+
+/* user.c: the user of this name or uid; free @name */
+bool user_find(const char *key, uid_t *uid, char **name);
 
 /* files.c: which patches */
 struct patch_file {

@@ -52,9 +52,17 @@ int module_check(struct tool *tool)
 	return err;
 }
 
-static void log_line(enum ulp_log_level level, const char *text, void *data)
+void tool_log_line(enum ulp_log_level level, const char *text, void *data)
 {
 	p_note(data, "%s%s", level == ULP_LOG_WARN ? "warning: " : "", text);
+}
+
+void tool_set_log(const struct tool *tool, struct ulp_context *ctx, ulp_log_fn fn, void *data)
+{
+	int verbose = tool->options.verbose;
+
+	ulp_context_set_log(ctx, fn, verbose > 1 ? ULP_LOG_DEBUG : (enum ulp_log_level)verbose,
+			    data);
 }
 
 /* "help COMMAND" is "COMMAND --help"; "help" alone is "--help". */
@@ -88,8 +96,7 @@ static void run(struct tool *tool)
 	}
 	if (ulp_context_new(&tool->ctx))
 		out_of_memory();
-	ulp_context_set_log(tool->ctx, log_line, tool->options.verbose > 1 ? ULP_LOG_DEBUG :
-			    (enum ulp_log_level)tool->options.verbose, tool);
+	tool_set_log(tool, tool->ctx, tool_log_line, tool);
 	tool->command->run(tool);
 	patches_close(tool);
 	ulp_context_free(tool->ctx);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Several processes at once: a pool of workers, each with its own context and
- * its own copy of the patches.  What they leave is shown in the order of the
+ * its own copy of the patches; for one process the tool's own will do.  What they leave is shown in the order of the
  * selection, as soon as all before it is there.
  */
 #include <errno.h>
@@ -27,6 +27,7 @@ struct pool {
 
 struct worker {
 	struct pool *pool;
+	bool is_tool;			/* this thread: context and patches are the tool's */
 	struct ulp_context *ctx;
 	struct ulp_patch **patches;
 	char error[512];		/* why it cannot work */
@@ -52,16 +53,21 @@ static int worker_fail(struct worker *worker, int code, const char *text)
 static int worker_start(struct worker *worker)
 {
 	struct tool *tool = worker->pool->tool;
-	int err = ulp_context_new(&worker->ctx);
+	int err;
 
-	if (err)
+	if (worker->is_tool)
+		worker->ctx = tool->ctx;
+	else if (ulp_context_new(&worker->ctx))
 		out_of_memory();
-	ulp_context_set_log(worker->ctx, log_line, tool->options.verbose > 1 ? ULP_LOG_DEBUG :
-			    (enum ulp_log_level)tool->options.verbose, worker->pool);
+	tool_set_log(tool, worker->ctx, log_line, worker->pool);
 	worker->patches = calloc(tool->nr_patches + 1, sizeof(struct ulp_patch *));
 	if (!worker->patches)
 		out_of_memory();
 	for (size_t i = 0; i < tool->nr_patches; i++) {
+		if (worker->is_tool) {
+			worker->patches[i] = tool->patches[i].patch;
+			continue;
+		}
 		err = ulp_patch_open(worker->ctx, tool->patches[i].path, &worker->patches[i]);
 		if (err)
 			return worker_fail(worker, err, ulp_error(worker->ctx));
@@ -74,10 +80,11 @@ static int worker_start(struct worker *worker)
 
 static void worker_end(struct worker *worker)
 {
-	for (size_t i = 0; worker->patches && i < worker->pool->tool->nr_patches; i++)
+	for (size_t i = 0; !worker->is_tool && i < worker->pool->tool->nr_patches; i++)
 		ulp_patch_close(worker->patches[i]);
 	free(worker->patches);
-	ulp_context_free(worker->ctx);
+	if (!worker->is_tool)
+		ulp_context_free(worker->ctx);
 }
 
 static void visit_fail(struct visit *visit, int code, const char *message)
@@ -167,18 +174,17 @@ static void visit_show(struct pool *pool, struct visit *visit)
 		p_err(tool, visit->code, "%s", visit->message);
 }
 
-static void *work(void *arg)
+static void work(struct worker *worker)
 {
-	struct pool *pool = arg;
-	struct worker worker = { .pool = pool };
+	struct pool *pool = worker->pool;
 	size_t nr = pool->selection->nr, mine;
 
-	worker_start(&worker);
+	worker_start(worker);
 	pthread_mutex_lock(&pool->lock);
 	while (pool->next < nr) {
 		mine = pool->next++;
 		pthread_mutex_unlock(&pool->lock);
-		visit_run(&worker, &pool->visits[mine]);
+		visit_run(worker, &pool->visits[mine]);
 		pthread_mutex_lock(&pool->lock);
 		pool->done[mine] = true;
 		pool->nr_done++;
@@ -187,7 +193,14 @@ static void *work(void *arg)
 		p_progress(pool->tool, pool->nr_done, nr);
 	}
 	pthread_mutex_unlock(&pool->lock);
-	worker_end(&worker);
+	worker_end(worker);
+}
+
+static void *work_in_thread(void *arg)
+{
+	struct worker worker = { .pool = arg };
+
+	work(&worker);
 	return NULL;
 }
 
@@ -205,6 +218,7 @@ void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn
 	       const char *list)
 {
 	struct pool pool = { .tool = tool, .selection = selection, .fn = fn };
+	struct worker here = { .pool = &pool, .is_tool = true };
 	size_t nr = worker_count(tool, selection->nr), started = 0;
 	pthread_t *threads;
 
@@ -220,11 +234,12 @@ void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn
 	for (size_t i = 0; i < selection->nr; i++)
 		pool.visits[i].process = &selection->processes[i];
 	/* the last worker is this thread; it does all if no other can be had */
-	while (started + 1 < nr && !pthread_create(&threads[started], NULL, work, &pool))
+	while (started + 1 < nr && !pthread_create(&threads[started], NULL, work_in_thread, &pool))
 		started++;
-	work(&pool);
+	work(&here);
 	for (size_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
+	tool_set_log(tool, tool->ctx, tool_log_line, tool);
 	p_progress_end(tool);
 	if (tool->tally.unreadable)
 		p_err(tool, -ULP_E_PERMISSION,

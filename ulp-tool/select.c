@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,9 +103,8 @@ struct user {
 static int user_resolve(struct tool *tool, struct user *user)
 {
 	const char *text = tool->options.user;
-	const struct passwd *entry;
 	unsigned long uid;
-	char *end;
+	char *end, *name;
 
 	*user = (struct user){ .pattern = text };
 	if (!text)
@@ -114,9 +112,8 @@ static int user_resolve(struct tool *tool, struct user *user)
 	user->wildcard = strpbrk(text, "*?[");
 	if (user->wildcard)
 		return 0;
-	entry = getpwnam(text);
-	if (entry) {
-		user->uid = entry->pw_uid;
+	if (user_find(text, &user->uid, &name)) {
+		free(name);
 		return 0;
 	}
 	errno = 0;
@@ -131,8 +128,9 @@ static int user_resolve(struct tool *tool, struct user *user)
 
 static bool user_matches(struct user *user, pid_t pid)
 {
-	const struct passwd *entry;
+	char key[32], *name;
 	long long uid;
+	uid_t found;
 
 	if (!user->pattern)
 		return true;
@@ -142,10 +140,14 @@ static bool user_matches(struct user *user, pid_t pid)
 	if (!user->wildcard)
 		return user->uid == (uid_t)uid;
 	if (!user->known_valid || user->known != (uid_t)uid) {
-		entry = getpwuid((uid_t)uid);
+		snprintf(key, sizeof(key), "%lld", uid);
 		user->known = (uid_t)uid;
 		user->known_valid = true;
-		user->known_matches = entry && !fnmatch(user->pattern, entry->pw_name, 0);
+		user->known_matches = false;
+		if (user_find(key, &found, &name)) {
+			user->known_matches = !fnmatch(user->pattern, name, 0);
+			free(name);
+		}
 	}
 	return user->known_matches;
 }
