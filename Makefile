@@ -98,7 +98,7 @@ kmod-debug: | deps-build
 
 # ---- tests ----
 
-.PHONY: selftests check check-unit bench demo vm
+.PHONY: selftests check check-unit bench demo vm fuzz-ioctl soak
 selftests: user | deps-build
 	$(Q)$(MAKE) --no-print-directory -C $(TOP)/selftests all
 
@@ -113,6 +113,13 @@ demo: all | deps-vm
 
 bench: all | deps-vm
 	$(Q)$(TOP)/selftests/bench/run
+
+# TIME=seconds SEED= KVER=
+fuzz-ioctl: all | deps-vm
+	$(Q)TIME=$(TIME) SEED=$(SEED) $(TOP)/selftests/fuzz/run
+
+soak: all | deps-vm
+	$(Q)TIME=$(TIME) SEED=$(SEED) $(TOP)/selftests/soak/run
 
 vm: all | deps-vm
 	$(Q)$(TOP)/selftests/vm/run
@@ -171,6 +178,8 @@ help:
 	'make check-unit       the tests that need neither root nor VM' \
 	'make demo             patch a running, unmodified python3 in the VM' \
 	'make bench            measure against a ptrace patcher in the VM' \
+	'make fuzz-ioctl       ioctls at random on the worst of targets, for TIME= seconds' \
+	'make soak             the whole stack under load for TIME= seconds; counts leaks' \
 	'make vm               a root shell in the VM (leave it with "exit")' \
 	'make lint             sparse, W=1, checkpatch, cppcheck, clang-tidy, shellcheck, our rules' \
 	'make install          user space, headers, man pages, module source for DKMS' \

@@ -6,6 +6,7 @@
  * credentials: LSMs and the memory cgroup see who does it and for whom.
  */
 #include <linux/cred.h>
+#include <linux/dcache.h>
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/kthread.h>
@@ -187,6 +188,14 @@ static int ulp_unmap_check(struct ulp_session *session, struct mm_struct *mm,
 	return ulp_transact(session, mm, &plan, outcome);
 }
 
+/* A stacked file system (overlayfs) maps the file of the one below. */
+static bool ulp_is_file_of(const struct vm_area_struct *vma, const struct file *file)
+{
+	const struct inode *inode = vma->vm_file ? file_inode(vma->vm_file) : NULL;
+
+	return inode && (inode == file_inode(file) || inode == d_real_inode(file->f_path.dentry));
+}
+
 /*
  * Whether all of the range is private memory and, with @ours, still what we
  * mapped there: the target may have replaced it.
@@ -203,8 +212,7 @@ static bool ulp_range_is_mapped(struct mm_struct *mm, const struct ulp_mapping *
 		vma = find_vma(mm, addr);
 		good = vma && vma->vm_start <= addr && !(vma->vm_flags & VM_SHARED);
 		if (good && ours && mapping->file)
-			good = vma->vm_file &&
-			       file_inode(vma->vm_file) == file_inode(mapping->file) &&
+			good = ulp_is_file_of(vma, mapping->file) &&
 			       linear_page_index(vma, addr) ==
 			       (mapping->offset + addr - mapping->addr) >> PAGE_SHIFT;
 		else if (good && ours)

@@ -202,6 +202,21 @@ TEST_F(map, uncommitted_goes)
 	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + 2 * RAW_PAGE, NULL));
 }
 
+/* Its inode is not that of the mapping, where the root is an overlay. */
+TEST_F(map, uncommitted_of_overlay_goes)
+{
+	char name[256];
+	int fd = open("/proc/self/exe", O_RDONLY);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, raw_map(self->session, fd, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+	EXPECT_STREQ("r-xp", mapped(self->pid, FREE_ADDR, name));
+	close(self->session);
+	self->session = -1;
+	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR, NULL));
+	close(fd);
+}
+
 TEST_F(map, committed_stays)
 {
 	struct ulp_transact args = raw_transact_args();

@@ -3,15 +3,20 @@
  * Does one thing all the time, in several threads, and calls the functions of
  * libvictim while it does.
  *
- *	victim_storm clone|fork|malloc|dlopen|localtime
+ *	victim_storm clone|fork|malloc|dlopen|localtime|text
  *	victim_storm exec COUNT
  *	report	"old=0/1 new=0/1 mixed=N failed=N", and whether anything was done
  *	end	stop the storm, then report
+ *
+ * text: drops and protects the pages of the functions themselves, so that what
+ * was written to them may be gone, each page by itself.
  *
  * exec: the process executes itself COUNT times, calling the functions each
  * time, and says "ready" after the last one.
  */
 #include <dlfcn.h>
+#include <link.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include "hammer.h"
 
@@ -140,6 +145,49 @@ static bool storm_localtime(void)
 	return good;
 }
 
+/* The pages with the code of libvictim: start and bytes. */
+static int find_text(struct dl_phdr_info *info, size_t size, void *data)
+{
+	uintptr_t *text = data, addr = (uintptr_t)victim_outer;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_X) || addr < start ||
+		    addr >= start + ph->p_memsz)
+			continue;
+		text[0] = start & -4096UL;
+		text[1] = start + ph->p_memsz - text[0];
+		return 1;
+	}
+	return 0;
+}
+
+static bool storm_text(void)
+{
+	static __thread unsigned int round;
+	uintptr_t text[2];
+	void *start;
+	long value;
+
+	if (!dl_iterate_phdr(find_text, text))
+		return false;
+	start = (void *)text[0];
+	if (mprotect(start, text[1], PROT_READ | PROT_WRITE | PROT_EXEC) ||
+	    mprotect(start, text[1], PROT_READ | PROT_EXEC) ||
+	    (++round % 16 == 0 && madvise(start, text[1], MADV_DONTNEED)))
+		return false;
+	value = clean_outer();
+	/* each of the functions is old or new */
+	count(OUTER_OLD);
+	usleep(2000);
+	return (value >> 16 == 1 || value >> 16 == 2) &&
+	       ((value >> 8 & 255) == 1 || (value >> 8 & 255) == 3) &&
+	       ((value & 255) == 2 || (value & 255) == 4);
+}
+
 static bool (*storm)(void);
 
 static void *storm_main(void *arg)
@@ -212,6 +260,7 @@ int main(int argc, char **argv)
 		{ "malloc", storm_malloc },
 		{ "dlopen", storm_dlopen },
 		{ "localtime", storm_localtime },
+		{ "text", storm_text },
 	};
 
 	if (argc > 2 && !strcmp(argv[1], "exec"))

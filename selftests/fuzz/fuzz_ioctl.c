@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Sequences of ioctls that are random, but the same for the same seed, on
+ * targets that do the worst, and what must hold after each round: the targets
+ * are alive unless they were killed on purpose, answer wholly old or wholly
+ * new, can be patched; nothing is left of the sessions.
+ *
+ *	SEED	of the first round (1)
+ *	TIME	seconds (15)
+ *	ROUNDS	at most (no limit)
+ *
+ * module: debug
+ * timeout: 300
+ */
+#include <dirent.h>
+#include "kselftest.h"
+#include "plans.h"
+#include "victims.h"
+
+#define MAX_VICTIMS	3
+#define MAX_CALLERS	3
+#define GRACE_NS	2000000000ULL	/* for callers to come back by themselves */
+
+struct victim {
+	pid_t pid;
+	uint32_t features;
+	bool killed;
+	int fd;
+	struct fuzz_shared *shared;
+};
+
+static struct victim victims[MAX_VICTIMS];
+static unsigned int nr_victims;
+static pid_t callers[MAX_CALLERS];
+static unsigned int nr_callers;
+static volatile uint32_t *stop, *going;
+static uint64_t round_seed;
+static int kernel_log;
+
+/* ---- callers ---- */
+
+static void op_debug(struct fuzz_thread *t)
+{
+	struct ulp_debug args = { .size = sizeof(args), .op = 1 + fuzz_below(&t->random, 4) };
+	unsigned int slot = fuzz_any_slot(t);
+	int fd = fuzz_session(t, slot);
+	bool endless = false;
+
+	if (args.op == ULP_DEBUG_FREEZE) {
+		endless = fuzz_once_in(&t->random, 10);
+		args.arg = endless ? 0 : 1 + fuzz_below(&t->random, 20000000);
+	}
+	if (args.op == ULP_DEBUG_FAULT && t->caller->faults) {
+		args.point = fuzz_below(&t->random, ULP_FAULT_COPY_RESULT + 2);
+		args.arg = fuzz_below(&t->random, 6);
+	}
+	if (fuzz_once_in(&t->random, 30))
+		args.op = fuzz_next(&t->random);
+	if (fuzz_once_in(&t->random, 30))
+		args.__reserved = 1;
+	if (endless)
+		fd = t->caller->sessions[slot];
+	fuzz_arena_begin(t->arena);
+	fuzz_ioctl(FUZZ_OP_DEBUG, fd, ULP_DEBUG, (uintptr_t)t->arena->view +
+		   fuzz_arena_args(t->arena, &args, sizeof(args)));
+	if (endless)
+		fuzz_close(t, slot);
+}
+
+/* Any number with any bytes; nothing that could be a plan of somebody's. */
+static void op_raw(struct fuzz_thread *t)
+{
+	static const unsigned long known[] = {
+		ULP_QUERY, ULP_SESSION_OPEN, ULP_MAP, ULP_TRANSACT, ULP_DEBUG,
+	};
+	unsigned long cmd = FUZZ_PICK(&t->random, known);
+	int fd = fuzz_below(&t->random, 4) ? fuzz_session(t, fuzz_any_slot(t)) : t->caller->device;
+	uint64_t words[64];
+	unsigned int i;
+
+	for (i = 0; i < 64; i++)
+		words[i] = fuzz_next(&t->random);
+	if (fuzz_below(&t->random, 2))
+		words[0] = words[0] << 32 | (16 + 8 * fuzz_below(&t->random, 40));
+	switch (fuzz_below(&t->random, 4)) {
+	case 0:
+		cmd ^= 1UL << fuzz_below(&t->random, 32);
+		break;
+	case 1:
+		cmd = _IOC(fuzz_below(&t->random, 4), ULP_IOC_TYPE, fuzz_below(&t->random, 256),
+			   fuzz_below(&t->random, 512));
+		break;
+	case 2:
+		cmd = fuzz_next(&t->random);
+		break;
+	default:
+		break;
+	}
+	fuzz_arena_begin(t->arena);
+	fuzz_ioctl(FUZZ_OP_RAW, fd, cmd, fuzz_arena_put(t->arena, words, sizeof(words), false));
+}
+
+static void op_query(struct fuzz_thread *t)
+{
+	union {
+		struct ulp_query query;
+		char bytes[sizeof(struct ulp_query) + 64];
+	} args = { .query.size = sizeof(args.query) };
+	unsigned int bad = fuzz_below(&t->random, 8);
+	int ret;
+
+	if (bad == 0)
+		args.query.size = fuzz_below(&t->random, sizeof(args.query));
+	if (bad == 1)
+		args.query.flags = 1U << fuzz_below(&t->random, 32);
+	if (bad == 2 || bad == 3)
+		args.query.size = sizeof(args);
+	if (bad == 2)
+		args.bytes[sizeof(args) - 1 - fuzz_below(&t->random, 64)] = 1;
+	fuzz_arena_begin(t->arena);
+	ret = fuzz_ioctl(FUZZ_OP_QUERY, t->caller->device, ULP_QUERY, (uintptr_t)t->arena->view +
+			 fuzz_arena_args(t->arena, &args, sizeof(args)));
+	if (t->arena->steady && (bad < 3) != (ret < 0))
+		fuzz_wrong("QUERY answers %s to argument %u", strerror(-ret), bad);
+}
+
+static void operate(struct fuzz_thread *t)
+{
+	switch (fuzz_below(&t->random, 32)) {
+	case 0:
+		op_query(t);
+		break;
+	case 1:
+		op_raw(t);
+		break;
+	case 2:
+		fuzz_close(t, fuzz_any_slot(t));
+		break;
+	case 3:
+		fuzz_op_fork(t);
+		break;
+	case 4 ... 7:
+		fuzz_op_open(t);
+		break;
+	case 8 ... 12:
+		fuzz_op_map(t);
+		break;
+	case 13 ... 16:
+		fuzz_op_unmap(t);
+		break;
+	case 17 ... 18:
+		if (t->caller->debug)
+			op_debug(t);
+		break;
+	default:
+		fuzz_op_transact(t);
+	}
+}
+
+static void *caller_thread(void *arg)
+{
+	struct fuzz_thread *t = arg;
+
+	while (!*t->caller->stop)
+		operate(t);
+	return NULL;
+}
+
+static void *racing_thread(void *arg)
+{
+	struct fuzz_caller *c = arg;
+	struct fuzz_random random = fuzz_derive(c->seed, 'a');
+
+	while (!*c->stop) {
+		fuzz_arena_race(&c->arenas[fuzz_below(&random, c->nr_threads)], &random);
+		usleep(fuzz_below(&random, 300));
+	}
+	return NULL;
+}
+
+static void caller(unsigned int number, bool debug)
+{
+	static struct fuzz_caller c;
+	static struct fuzz_thread threads[FUZZ_CALLER_THREADS];
+	struct fuzz_random random;
+	pthread_t thread[FUZZ_CALLER_THREADS + 1];
+	unsigned int i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	c.seed = fuzz_mix(round_seed + 1000 + number);
+	random = fuzz_derive(c.seed, 'c');
+	c.stop = stop;
+	c.debug = debug;
+	c.commits = number % 2;
+	c.faults = debug && fuzz_below(&random, 2);
+	c.nr_threads = 1 + fuzz_below(&random, FUZZ_CALLER_THREADS);
+	c.device = raw_device();
+	for (i = 0; i < nr_victims; i++) {
+		c.targets[i] = victims[i].pid;
+		c.mem[i] = raw_open_mem(victims[i].pid, O_RDWR);
+	}
+	c.nr_targets = nr_victims;
+	c.targets[FUZZ_TARGETS - 1] = getpid();
+	c.mem[FUZZ_TARGETS - 1] = raw_open_mem(getpid(), O_RDWR);
+	fuzz_caller_files(&c);
+	for (i = 0; i < FUZZ_SESSIONS; i++) {
+		c.session_target[i] = i % nr_victims;
+		c.sessions[i] = raw_session_of(c.mem[i % nr_victims]);
+	}
+	for (i = 0; i < c.nr_threads; i++) {
+		threads[i] = (struct fuzz_thread){ .caller = &c, .arena = &c.arenas[i],
+						   .random = fuzz_derive(c.seed, i) };
+		if (!fuzz_arena_make(&c.arenas[i], &threads[i].random))
+			_exit(81);
+	}
+	__atomic_add_fetch(going, 1, __ATOMIC_SEQ_CST);
+	for (i = 0; i < c.nr_threads; i++)
+		pthread_create(&thread[i], NULL, caller_thread, &threads[i]);
+	pthread_create(&thread[i], NULL, racing_thread, &c);
+	for (i = 0; i <= c.nr_threads; i++)
+		pthread_join(thread[i], NULL);
+	_exit(0);
+}
+
+/* ---- what must hold ---- */
+
+/* A live thread of a process: the first one may have ended. */
+static pid_t live_thread(pid_t pid)
+{
+	char path[64], line[16];
+	struct dirent *entry;
+	pid_t tid = pid;
+	DIR *dir;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/maps", pid, entry->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && read(fd, line, sizeof(line)) > 0)
+			tid = atoi(entry->d_name);
+		close(fd);
+	}
+	if (dir)
+		closedir(dir);
+	return tid;
+}
+
+/* The kernel says which mapping it left, and for which reason. */
+static bool was_announced(uint64_t addr)
+{
+	static uint64_t announced[256];
+	static unsigned int nr;
+	char line[1024], *text;
+	unsigned long at;
+	unsigned int reason, i;
+	ssize_t length;
+
+	while ((length = read(kernel_log, line, sizeof(line) - 1)) > 0) {
+		line[length] = 0;
+		text = strstr(line, "mapping at ");
+		if (!text || sscanf(text, "mapping at %lx stays: reason %u", &at, &reason) != 2)
+			continue;
+		announced[nr++ % 256] = at;
+		if (reason < FUZZ_REASONS)
+			fuzz_count(&fuzz_counts->stayed[reason]);
+	}
+	for (i = 0; i < 256 && i < nr; i++)
+		if (announced[i] == addr)
+			return true;
+	return false;
+}
+
+static void check_maps(pid_t pid, pid_t tid)
+{
+	unsigned long start;
+	char line[512];
+	FILE *file;
+
+	snprintf(line, sizeof(line), "/proc/%d/task/%d/maps", pid, tid);
+	file = fopen(line, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		start = strtoul(line, NULL, 16);
+		if (start >= FUZZ_DROP && start < FUZZ_DROP + (1ULL << 40) &&
+		    !was_announced(start))
+			fuzz_wrong("a mapping is left that was not committed: %s", line);
+	}
+	if (file)
+		fclose(file);
+}
+
+static bool is_quiet(const struct fuzz_shared *shared)
+{
+	return shared->ready && shared->quiet == shared->disturbers;
+}
+
+/* A plan without tricks: it must work when nothing disturbs it. */
+static void check_patchable(pid_t pid, pid_t tid, const struct fuzz_shared *shared)
+{
+	/* not on the stack: victims inherit it, and a word of it is one of theirs */
+	static const struct ulp_range ranges[] = {
+		{ (uintptr_t)fuzz_pair, (uintptr_t)fuzz_pair_end },
+		{ (uintptr_t)fuzz_half_a, (uintptr_t)fuzz_half_a + FUZZ_FUNCTION_SIZE },
+		{ (uintptr_t)fuzz_half_b, (uintptr_t)fuzz_half_b + FUZZ_FUNCTION_SIZE },
+	};
+	static uint32_t a, b, value;
+	static const struct ulp_write writes[] = {
+		{ .addr = (uintptr_t)fuzz_half_a + 1, .len = 4,
+		  .expected = (uintptr_t)&a, .bytes = (uintptr_t)&value },
+		{ .addr = (uintptr_t)fuzz_half_b + 1, .len = 4,
+		  .expected = (uintptr_t)&b, .bytes = (uintptr_t)&value },
+	};
+	uint64_t end = raw_now() + RAW_LIMIT_NS, turns;
+	int ret, fd, mem;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/mem", pid, tid);
+	mem = open(path, O_RDWR | O_CLOEXEC);
+	fd = raw_session_of(mem);
+	do {
+		struct ulp_transact args = raw_transact_args();
+
+		if (pread(mem, &a, 4, writes[0].addr) != 4 || pread(mem, &b, 4, writes[1].addr) != 4)
+			break;
+		value = fuzz_value((a + 1) % FUZZ_VALUES);
+		args.ranges = (uintptr_t)ranges;
+		args.nr_ranges = 3;
+		args.writes = (uintptr_t)writes;
+		args.nr_writes = 2;
+		args.attempts = 100;
+		args.retry_ns = 2000000;
+		ret = raw_transact(fd, &args);
+		if (ret && raw_now() > end)
+			fuzz_wrong("victim %d cannot be patched any more: %s, reason %u, thread %u, ip %#lx, sp %#lx, slot %#lx, value %#lx",
+				   pid, strerror(-ret), args.out_reason, args.out_tid,
+				   (unsigned long)args.out_ip, (unsigned long)args.out_sp,
+				   (unsigned long)args.out_slot, (unsigned long)args.out_value);
+	} while (ret && raw_now() < end);
+	if (pread(mem, &a, 4, RAW_ANSWER_AT(fuzz_half_a)) != 4 ||
+	    pread(mem, &b, 4, RAW_ANSWER_AT(fuzz_half_b)) != 4 || a != value || b != value)
+		fuzz_wrong("victim %d has %#x and %#x, not %#x", pid, a, b, value);
+	turns = shared->turns;
+	if (!RAW_WAIT(__atomic_load_n(&shared->turns, __ATOMIC_RELAXED) > turns + 1))
+		fuzz_wrong("victim %d does not go on", pid);
+	if (raw_is_debug() && !RAW_WAIT(raw_gates(fd) == 0))
+		fuzz_wrong("%lu gates are left", (unsigned long)raw_gates(fd));
+	close(fd);
+	close(mem);
+}
+
+static void check_victim(struct victim *victim)
+{
+	const struct fuzz_shared *shared = victim->shared;
+	bool may_end = victim->killed || (victim->features & FUZZ_EXIT);
+	int status = 0;
+	pid_t tid;
+
+	victim->shared->calm = 1;
+	if (!may_end) {
+		bool quiet = RAW_WAIT(is_quiet(shared) ||
+				      waitpid(victim->pid, &status, WNOHANG | WNOWAIT) > 0);
+
+		if (!quiet)
+			fuzz_wrong("victim %d (features %#x) hangs: %u of %u are quiet",
+				   victim->pid, victim->features, shared->quiet,
+				   shared->disturbers);
+		else if (waitpid(victim->pid, &status, WNOHANG) > 0)
+			fuzz_wrong("victim %d (features %#x) ended with status %#x", victim->pid,
+				   victim->features, status);
+		if (quiet && !status) {
+			tid = live_thread(victim->pid);
+			check_maps(victim->pid, tid);
+			check_patchable(victim->pid, tid, shared);
+		}
+	}
+	if (shared->wrong || shared->mixed || shared->early)
+		fuzz_wrong("victim %d (features %#x): %lu answers wrong, %lu mixed (%#lx), %lu system calls ended early",
+			   victim->pid, victim->features, (unsigned long)shared->wrong,
+			   (unsigned long)shared->mixed, (unsigned long)shared->value,
+			   (unsigned long)shared->early);
+	fuzz_counts->execs += shared->execs;
+}
+
+static int module_references(void)
+{
+	FILE *file = fopen("/sys/module/ulp/refcnt", "re");
+	int references = -1;
+
+	if (file) {
+		if (fscanf(file, "%d", &references) != 1)
+			references = -1;
+		fclose(file);
+	}
+	return references;
+}
+
+/* ---- a round ---- */
+
+static uint32_t any_features(struct fuzz_random *random)
+{
+	static const uint32_t often[] = {
+		FUZZ_MEMORY, FUZZ_MEMORY, FUZZ_THREADS, FUZZ_VFORK, FUZZ_FORK, FUZZ_SIGNALS,
+		FUZZ_UFFD, FUZZ_FUSE, FUZZ_MEMFD, FUZZ_HUGETLB,
+	};
+	static const uint32_t seldom[] = { FUZZ_WILD, FUZZ_ZOMBIE, FUZZ_EXEC, FUZZ_EXIT };
+	unsigned int n = fuzz_below(random, 4);
+	uint32_t features = 0;
+
+	while (n--)
+		features |= FUZZ_PICK(random, often);
+	if (fuzz_once_in(random, 3))
+		features |= FUZZ_PICK(random, seldom);
+	return features;
+}
+
+static bool start_victims(struct fuzz_random *random)
+{
+	unsigned int i;
+
+	nr_victims = 1 + fuzz_below(random, MAX_VICTIMS);
+	for (i = 0; i < nr_victims; i++) {
+		struct victim *victim = &victims[i];
+
+		memset(victim, 0, sizeof(*victim));
+		victim->features = any_features(random);
+		victim->fd = memfd_create("fuzz-shared", 0);
+		if (ftruncate(victim->fd, RAW_PAGE))
+			return false;
+		victim->shared = mmap(NULL, RAW_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+				      victim->fd, 0);
+		victim->pid = fork();
+		if (!victim->pid)
+			fuzz_victim(victim->fd, fuzz_mix(round_seed + i), victim->features);
+		fuzz_count(&fuzz_counts->victims);
+	}
+	for (i = 0; i < nr_victims; i++)
+		if (!RAW_WAIT(victims[i].shared->ready))
+			return false;
+	return true;
+}
+
+/* From outside, while the callers are at it. */
+static void disturb(struct fuzz_random *random)
+{
+	struct victim *victim = &victims[fuzz_below(random, nr_victims)];
+	unsigned int i = fuzz_below(random, nr_callers);
+
+	switch (fuzz_below(random, 60)) {
+	case 0:
+		kill(victim->pid, SIGKILL);
+		victim->killed = true;
+		fuzz_count(&fuzz_counts->victims_killed);
+		break;
+	case 1:
+	case 2:
+		raw_kill(callers[i]);
+		fuzz_count(&fuzz_counts->callers_killed);
+		callers[i] = fork();
+		if (!callers[i])
+			caller(i + MAX_CALLERS * fuzz_below(random, 100), raw_is_debug());
+		fuzz_count(&fuzz_counts->callers);
+		break;
+	case 3 ... 8:
+		kill(victim->pid, SIGSTOP);
+		break;
+	case 9 ... 20:
+		kill(victim->pid, SIGCONT);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool is_over(pid_t pid)
+{
+	return waitpid(pid, NULL, WNOHANG) == pid;
+}
+
+/* Some are in a long transaction, or wait for pages: they must die at once. */
+static void end_callers(void)
+{
+	uint64_t end = raw_now() + GRACE_NS;
+	unsigned int i;
+
+	*stop = 1;
+	for (i = 0; i < nr_callers; i++) {
+		bool over;
+
+		while (!(over = is_over(callers[i])) && raw_now() < end)
+			usleep(1000);
+		if (over)
+			continue;
+		kill(callers[i], SIGKILL);
+		fuzz_count(&fuzz_counts->callers_killed);
+		if (!RAW_WAIT(is_over(callers[i])))
+			fuzz_wrong("caller %d cannot be killed", callers[i]);
+	}
+}
+
+static void run_round(void)
+{
+	struct fuzz_random random = fuzz_derive(round_seed, 'r');
+	bool debug = raw_is_debug();
+	unsigned int i;
+	uint64_t end;
+
+	if (!start_victims(&random)) {
+		fuzz_wrong("a victim did not start");
+		goto out;
+	}
+	*stop = 0;
+	*going = 0;
+	nr_callers = 1 + fuzz_below(&random, MAX_CALLERS);
+	for (i = 0; i < nr_callers; i++) {
+		callers[i] = fork();
+		if (!callers[i])
+			caller(i + (round_seed & 1), debug);
+		fuzz_count(&fuzz_counts->callers);
+	}
+	if (!RAW_WAIT(*going == nr_callers))
+		fuzz_wrong("a caller did not start");
+	end = raw_now() + 1000000000 + fuzz_below(&random, 2000) * 1000000ULL;
+	while (raw_now() < end) {
+		usleep(fuzz_below(&random, 40000));
+		disturb(&random);
+	}
+	for (i = 0; i < nr_victims; i++)
+		kill(victims[i].pid, SIGCONT);
+	end_callers();
+	if (!RAW_WAIT(module_references() == 0))
+		fuzz_wrong("%d references to the module are left", module_references());
+	for (i = 0; i < nr_victims; i++)
+		check_victim(&victims[i]);
+out:
+	for (i = 0; i < nr_victims; i++) {
+		raw_kill(victims[i].pid);
+		munmap(victims[i].shared, RAW_PAGE);
+		close(victims[i].fd);
+	}
+}
+
+/* ---- the run ---- */
+
+static void print_errors(enum fuzz_op op)
+{
+	const uint64_t *errors = fuzz_counts->errors[op];
+	unsigned int i;
+	uint64_t all = 0;
+
+	for (i = 0; i < FUZZ_ERRNOS; i++)
+		all += errors[i];
+	printf("# %-12s %8lu, done %lu", fuzz_op_names[op], (unsigned long)all,
+	       (unsigned long)errors[0]);
+	for (i = 1; i < FUZZ_ERRNOS; i++)
+		if (errors[i])
+			printf(", %s %lu", strerrorname_np(i), (unsigned long)errors[i]);
+	printf("\n");
+}
+
+static void print_reasons(const char *what, const uint64_t *reasons)
+{
+	static const char * const names[FUZZ_REASONS] = {
+		"none", "ip", "stack", "sigreturn", "no-stack", "freeze-limit", "bytes", "page",
+		"new-threads", "fault", "register", "lock",
+	};
+	unsigned int i;
+
+	printf("# %s", what);
+	for (i = 0; i < FUZZ_REASONS; i++)
+		if (reasons[i])
+			printf(" %s %lu", names[i], (unsigned long)reasons[i]);
+	printf("\n");
+}
+
+static void report(unsigned int rounds, uint64_t ns)
+{
+	unsigned int i;
+
+	printf("# %u rounds in %lu s\n", rounds, (unsigned long)(ns / 1000000000));
+	for (i = 0; i < FUZZ_OPS; i++)
+		print_errors(i);
+	print_reasons("answers by reason:", fuzz_counts->reasons);
+	print_reasons("mappings that stayed where a thread may be:", fuzz_counts->stayed);
+	printf("# victims %lu, killed %lu, execs %lu; callers %lu, killed %lu, forks %lu; sessions closed %lu\n",
+	       (unsigned long)fuzz_counts->victims, (unsigned long)fuzz_counts->victims_killed,
+	       (unsigned long)fuzz_counts->execs, (unsigned long)fuzz_counts->callers,
+	       (unsigned long)fuzz_counts->callers_killed, (unsigned long)fuzz_counts->forks,
+	       (unsigned long)fuzz_counts->closed);
+	printf("# longest freeze %lu us\n", (unsigned long)fuzz_counts->longest_ns / 1000);
+}
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* The same addresses in each program of ours, also after an exec. */
+static void fix_addresses(char **argv)
+{
+	if (personality(0xffffffff) & ADDR_NO_RANDOMIZE)
+		return;
+	personality(ADDR_NO_RANDOMIZE);
+	execv("/proc/self/exe", argv);
+}
+
+static bool all_were_done(void)
+{
+	bool done = true;
+	unsigned int i;
+
+	for (i = FUZZ_OP_QUERY; i < FUZZ_OPS; i++)
+		done &= fuzz_counts->errors[i][0] || (i == FUZZ_OP_DEBUG && !raw_is_debug());
+	return done;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = setting("SEED", 1), began, end;
+	unsigned int rounds = 0, most = setting("ROUNDS", ~0U), wrong = 0;
+	pid_t fuse;
+
+	if (argc == 5 && !strcmp(argv[1], "--victim"))
+		fuzz_victim(atoi(argv[2]), strtoull(argv[3], NULL, 10), atoi(argv[4]));
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	fix_addresses(argv);
+	ksft_print_header();
+	if (access("/dev/ulp", R_OK | W_OK))
+		ksft_exit_skip("no /dev/ulp: %s\n", strerror(errno));
+	ksft_set_plan(3);
+	fuzz_counts = mmap(NULL, sizeof(*fuzz_counts) + RAW_PAGE, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	stop = (void *)(fuzz_counts + 1);
+	going = stop + 1;
+	kernel_log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	lseek(kernel_log, 0, SEEK_END);
+	if (system("echo 16 >/proc/sys/vm/nr_hugepages"))
+		ksft_print_msg("no huge pages\n");
+	fuse = fuzz_fuse_start(seed);
+	if (!fuse)
+		ksft_print_msg("no FUSE\n");
+
+	began = raw_now();
+	end = began + setting("TIME", 15) * 1000000000ULL;
+	for (round_seed = seed; raw_now() < end && rounds < most; rounds++) {
+		run_round();
+		for (; wrong < fuzz_counts->nr_wrong; wrong++)
+			ksft_print_msg("SEED=%#lx: %s\n", (unsigned long)round_seed,
+				       wrong < FUZZ_MESSAGES ? fuzz_counts->wrong[wrong] : "more");
+		round_seed = fuzz_mix(round_seed + 1);
+	}
+	fuzz_fuse_end(fuse);
+	ksft_print_msg("SEED=%#lx\n", (unsigned long)seed);
+	report(rounds, raw_now() - began);
+	ksft_test_result(!fuzz_counts->nr_wrong, "what must hold holds in each round\n");
+	ksft_test_result(RAW_WAIT(module_references() == 0), "the module is free\n");
+	ksft_test_result(all_were_done(), "each kind of ioctl succeeds sometimes\n");
+	ksft_exit(!ksft_get_fail_cnt());
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What must not grow: taken when nothing is under way and nothing is applied.
+ */
+#ifndef SOAK_LEAKS_H
+#define SOAK_LEAKS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LEAKS_CACHES	512
+
+struct leaks_cache {
+	char name[64];
+	unsigned long objects;
+};
+
+/**
+ * struct leaks - one look at the machine
+ * @nr_caches: of @caches
+ * @caches: slab caches
+ * @slab_kb: all of them together
+ * @vmalloc_kb: kernel memory from vmalloc
+ * @references: to the module
+ * @descriptors: of this process
+ */
+struct leaks {
+	unsigned int nr_caches;
+	struct leaks_cache caches[LEAKS_CACHES];
+	unsigned long slab_kb, vmalloc_kb;
+	long references;
+	unsigned int descriptors;
+};
+
+static inline void leaks_write(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return;
+	fputs(text, file);
+	fclose(file);
+}
+
+/* Caches of the kernel that are full of what was read from files. */
+static inline bool leaks_is_file_cache(const char *name)
+{
+	return strstr(name, "dentry") || strstr(name, "inode") || strstr(name, "radix") ||
+	       strstr(name, "ovl") || strstr(name, "9p") || strstr(name, "kernfs");
+}
+
+static inline void leaks_read_slab(struct leaks *leaks)
+{
+	char line[512];
+	FILE *file;
+
+	if (system("for f in /sys/kernel/slab/*/shrink; do echo 1 >$f; done 2>/dev/null"))
+		fprintf(stderr, "slab caches cannot be shrunk\n");
+	file = fopen("/proc/slabinfo", "re");
+	while (file && fgets(line, sizeof(line), file) && leaks->nr_caches < LEAKS_CACHES) {
+		struct leaks_cache *cache = &leaks->caches[leaks->nr_caches];
+
+		if (sscanf(line, "%63s %lu", cache->name, &cache->objects) == 2 &&
+		    !leaks_is_file_cache(cache->name))
+			leaks->nr_caches++;
+	}
+	if (file)
+		fclose(file);
+}
+
+static inline unsigned long leaks_number(const char *path, const char *key)
+{
+	unsigned long value = 0;
+	char line[256];
+	FILE *file = fopen(path, "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, key, strlen(key)))
+			continue;
+		value = strtoul(line + strlen(key), NULL, 10);
+		break;
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* How many mappings a process has, or how many of its images (or of any). */
+static inline unsigned int leaks_maps(pid_t pid, const char *of)
+{
+	unsigned int count = 0;
+	char line[512];
+	FILE *file;
+
+	snprintf(line, sizeof(line), "/proc/%d/maps", (int)pid);
+	file = fopen(line, "re");
+	while (file && fgets(line, sizeof(line), file))
+		count += strstr(line, of) != NULL;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+static inline void leaks_look(struct leaks *leaks)
+{
+	char path[64];
+
+	memset(leaks, 0, sizeof(*leaks));
+	sync();
+	leaks_write("/proc/sys/vm/drop_caches", "3");
+	leaks_read_slab(leaks);
+	leaks->slab_kb = leaks_number("/proc/meminfo", "SUnreclaim:");
+	leaks->vmalloc_kb = leaks_number("/proc/meminfo", "VmallocUsed:");
+	leaks->references = (long)leaks_number("/sys/module/ulp/refcnt", "");
+	for (int fd = 0; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		leaks->descriptors += access(path, F_OK) == 0;
+	}
+}
+
+/* Prints what grew by more than @most objects; how many caches did. */
+static inline unsigned int leaks_compare_slab(const struct leaks *before, const struct leaks *after,
+					      unsigned long most)
+{
+	unsigned int grown = 0;
+
+	for (unsigned int i = 0; i < after->nr_caches; i++) {
+		const struct leaks_cache *new = &after->caches[i];
+
+		for (unsigned int k = 0; k < before->nr_caches; k++) {
+			const struct leaks_cache *old = &before->caches[k];
+
+			if (strcmp(old->name, new->name) || new->objects <= old->objects + most)
+				continue;
+			printf("# leak: %s had %lu objects and has %lu\n", new->name,
+			       old->objects, new->objects);
+			grown++;
+		}
+	}
+	return grown;
+}
+
+#endif /* SOAK_LEAKS_H */
