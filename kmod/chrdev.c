@@ -24,6 +24,7 @@ union ulp_args {
 	struct ulp_map map;
 	struct ulp_unmap unmap;
 	struct ulp_transact transact;
+	struct ulp_release release;
 	struct ulp_debug debug;
 };
 
@@ -54,7 +55,7 @@ static int ulp_ioctl_query(struct ulp_session *session, union ulp_args *args)
 	query->out_abi = ULP_ABI;
 	query->out_default_backend = ulp_plan_backend(ULP_BACKEND_AUTO);
 	query->out_features = ULP_FEATURE_STOP_MACHINE | ULP_FEATURE_FORK_PROBE |
-			      ULP_FEATURE_EVENTS;
+			      ULP_FEATURE_EVENTS | ULP_FEATURE_STALE;
 	if (ulp_compat.task_work_add)
 		query->out_features |= ULP_FEATURE_GATE;
 	if (ULP_IS_DEBUG)
@@ -111,10 +112,12 @@ static void ulp_transact_answer(struct ulp_transact *args, const struct ulp_plan
 	args->out_parked = outcome->parked;
 	args->out_asleep = outcome->asleep;
 	args->out_rescanned = outcome->rescanned;
+	args->out_stale = outcome->stale;
 	args->out_reason = verdict->reason;
 	args->out_tid = verdict->tid;
 	args->out_range = verdict->range;
 	args->out_write = verdict->write;
+	args->out_stamp = verdict->stamp;
 	args->out_ip = verdict->ip;
 	args->out_sp = verdict->sp;
 	args->out_slot = verdict->slot;
@@ -137,12 +140,10 @@ static int ulp_ioctl_transact(struct ulp_session *session, union ulp_args *args)
 	int err;
 
 	memset((void *)args + offsetof(struct ulp_transact, out_freeze_ns), 0,
-	       offsetof(struct ulp_transact, __reserved) -
+	       offsetof(struct ulp_transact, subject) -
 	       offsetof(struct ulp_transact, out_freeze_ns));
-	args->transact.out_ip = 0;
-	args->transact.out_sp = 0;
-	args->transact.out_slot = 0;
-	args->transact.out_value = 0;
+	args->transact.out_hold_ns = 0;
+	args->transact.out_stale = 0;
 
 	err = ulp_plan_read(&plan, &args->transact, &session->faults);
 	if (err)
@@ -153,16 +154,29 @@ static int ulp_ioctl_transact(struct ulp_session *session, union ulp_args *args)
 	err = ulp_session_claim(session, &mm);
 	if (err)
 		goto out;
+	plan.holds = &session->holds;
 	err = ulp_transact(session, mm, &plan, &outcome);
+	if (!(outcome.verdict.stamp & ULP_STAMP_HELD))
+		ulp_hold_end(session);
 	if (!err && (plan.flags & ULP_TRANSACT_COMMIT_MAPS) &&
 	    !(plan.flags & ULP_TRANSACT_DRY_RUN))
 		ulp_map_commit(session);
 	ulp_event_send(mm, &plan, &outcome, err);
 	ulp_session_unclaim(session, mm);
 	ulp_transact_answer(&args->transact, &plan, &outcome);
+	args->transact.out_hold_ns = ulp_hold_longest(session);
 out:
 	ulp_plan_free(&plan);
 	return err;
+}
+
+static int ulp_ioctl_release(struct ulp_session *session, union ulp_args *args)
+{
+	if (args->release.flags)
+		return -EINVAL;
+	ulp_hold_end(session);
+	args->release.out_hold_ns = ulp_hold_longest(session);
+	return 0;
 }
 
 #ifdef ULP_DEBUG_BUILD
@@ -190,6 +204,7 @@ static const struct ulp_ioctl ulp_session_ioctls[] = {
 		.answers = true,
 		.fn = ulp_ioctl_transact,
 	},
+	ULP_IOCTL(ULP_IOC_NR_RELEASE, ulp_release, true, ulp_ioctl_release),
 #ifdef ULP_DEBUG_BUILD
 	ULP_IOCTL(ULP_IOC_NR_DEBUG, ulp_debug, true, ulp_ioctl_debug),
 #endif

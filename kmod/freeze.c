@@ -157,18 +157,22 @@ void ulp_thaw_held(struct ulp_target *target)
 }
 
 /*
- * Takes the gates back that no thread came to.  Where that cannot be done they
- * wait, open, until their threads wake up, and keep the module loaded.
+ * Takes the gate of @thread back if it did not come to it.  Where that cannot
+ * be done it waits, open, until the thread wakes up, and keeps the module loaded.
  */
+void ulp_gate_take_back(struct ulp_thread *thread)
+{
+	if (READ_ONCE(thread->queued) && !READ_ONCE(thread->parked) &&
+	    ulp_task_work_cancel(thread->task, &thread->gate))
+		ulp_gate_release(thread);
+}
+
+/* All gates but that of a thread that is still held. */
 void ulp_freeze_clear(struct ulp_target *target)
 {
-	struct ulp_thread *thread;
 	u32 i;
 
-	for (i = 0; i < ulp_target_size(target); i++) {
-		thread = &target->threads[i];
-		if (READ_ONCE(thread->queued) && !READ_ONCE(thread->parked) &&
-		    ulp_task_work_cancel(thread->task, &thread->gate))
-			ulp_gate_release(thread);
-	}
+	for (i = 0; i < ulp_target_size(target); i++)
+		if (READ_ONCE(target->held) != &target->threads[i])
+			ulp_gate_take_back(&target->threads[i]);
 }

@@ -15,6 +15,7 @@ int ulp_freeze(struct ulp_target *target, u64 deadline);
 void ulp_sync_cores(struct mm_struct *mm);
 void ulp_thaw(struct ulp_target *target, struct ulp_thread *except);
 void ulp_thaw_held(struct ulp_target *target);
+void ulp_gate_take_back(struct ulp_thread *thread);
 void ulp_freeze_clear(struct ulp_target *target);
 
 #endif /* ULP_FREEZE_H */

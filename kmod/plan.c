@@ -13,7 +13,8 @@
 #include "plan.h"
 
 #define ULP_TRANSACT_FLAGS \
-	(ULP_TRANSACT_DRY_RUN | ULP_TRANSACT_COMMIT_MAPS | ULP_TRANSACT_NO_STAMPS)
+	(ULP_TRANSACT_DRY_RUN | ULP_TRANSACT_COMMIT_MAPS | ULP_TRANSACT_NO_STAMPS | \
+	 ULP_TRANSACT_HOLD)
 
 static void *ulp_plan_copy(u64 user, u32 nr, size_t size)
 {
@@ -145,15 +146,11 @@ out:
 static int ulp_plan_read_stale(struct ulp_plan *plan, const struct ulp_transact *args)
 {
 	struct ulp_stale *stale = ulp_plan_copy(args->stale, args->nr_stale, sizeof(*stale));
-	u32 i;
 
 	if (IS_ERR_OR_NULL(stale))
 		return PTR_ERR_OR_ZERO(stale);
 	plan->stale = stale;
 	plan->nr_stale = args->nr_stale;
-	for (i = 0; i < plan->nr_stale; i++)
-		if (stale[i].__reserved)
-			return -EINVAL;
 	sort(stale, plan->nr_stale, sizeof(*stale), ulp_compare_stale, NULL);
 	return 0;
 }
@@ -232,6 +229,7 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 	plan->faults = faults;
 	plan->pid_ns = task_active_pid_ns(current);
 	if ((args->flags & ~ULP_TRANSACT_FLAGS) || args->__reserved || !args->attempts ||
+	    (args->hold_ns && !(args->flags & ULP_TRANSACT_HOLD)) ||
 	    args->backend > ULP_BACKEND_STOP_MACHINE)
 		return -EINVAL;
 	if (args->nr_ranges > ULP_MAX_RANGES || args->nr_writes > ULP_MAX_WRITES ||
@@ -241,6 +239,8 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 	plan->attempts = args->attempts;
 	plan->retry_ns = min_t(u64, args->retry_ns, KTIME_MAX);
 	plan->max_freeze_ns = ulp_plan_freeze_limit(args->max_freeze_ns);
+	plan->hold_ns = args->hold_ns ? min_t(u64, args->hold_ns, ULP_MAX_HOLD_NS) :
+					ULP_DEFAULT_HOLD_NS;
 	plan->backend = ulp_plan_backend(args->backend);
 	if (!plan->backend)
 		return -EOPNOTSUPP;

@@ -9,6 +9,7 @@
 #include <linux/pid_namespace.h>
 #include <ulp.h>
 #include "fault.h"
+#include "hold.h"
 
 #define ULP_MAX_RANGES		4096
 #define ULP_MAX_WRITES		4096
@@ -20,6 +21,8 @@
 
 #define ULP_DEFAULT_FREEZE_NS	(50 * NSEC_PER_MSEC)
 #define ULP_MAX_FREEZE_NS	(10 * NSEC_PER_SEC)
+#define ULP_DEFAULT_HOLD_NS	(100 * NSEC_PER_MSEC)
+#define ULP_MAX_HOLD_NS		(10 * NSEC_PER_SEC)
 
 /**
  * struct ulp_plan_range - a range, in order of addresses
@@ -78,6 +81,7 @@ struct ulp_plan_subject {
  * @attempts: how often to try
  * @retry_ns: pause between two attempts
  * @max_freeze_ns: limit of the window
+ * @hold_ns: limit of %ULP_TRANSACT_HOLD
  * @nr_ranges: of @ranges
  * @ranges: sorted, not overlapping
  * @nr_writes: of @writes
@@ -91,6 +95,7 @@ struct ulp_plan_subject {
  * @stack: receives the blocker's stack
  * @subject: for the event, NULL if there is to be none
  * @pid_ns: the caller's
+ * @holds: the session's, NULL if it has none to speak of
  * @faults: the session's
  */
 struct ulp_plan {
@@ -99,6 +104,7 @@ struct ulp_plan {
 	u32 attempts;
 	u64 retry_ns;
 	u64 max_freeze_ns;
+	u64 hold_ns;
 	u32 nr_ranges;
 	struct ulp_plan_range *ranges;
 	u32 nr_writes;
@@ -112,6 +118,7 @@ struct ulp_plan {
 	u8 *stack;
 	struct ulp_plan_subject *subject;
 	struct pid_namespace *pid_ns;
+	struct ulp_holds *holds;
 	struct ulp_faults *faults;
 };
 
@@ -123,6 +130,8 @@ struct ulp_plan {
  * @init_tid: the same in the initial one
  * @range: index in the caller's array
  * @write: index in the caller's array
+ * @stamp: of the blocking thread, 0 none
+ * @stale: words that were passed over
  * @ip: instruction pointer
  * @sp: stack pointer
  * @slot: address of the word; of the page for %ULP_REASON_FAULT
@@ -136,6 +145,8 @@ struct ulp_verdict {
 	u32 init_tid;
 	u32 range;
 	u32 write;
+	u32 stamp;
+	u32 stale;
 	unsigned long ip;
 	unsigned long sp;
 	unsigned long slot;

@@ -126,6 +126,7 @@ int ulp_session_open(int mem_fd, const struct file_operations *fops)
 	mutex_init(&session->lock);
 	INIT_LIST_HEAD(&session->active);
 	INIT_LIST_HEAD(&session->maps);
+	ulp_hold_init(session);
 	ulp_debug_init(session);
 
 	session->worker = ulp_warm_get();
@@ -151,6 +152,7 @@ err_mm:
 /* The last descriptor is closed, also by the death of its owner. */
 void ulp_session_release(struct ulp_session *session)
 {
+	ulp_hold_end(session);
 	ulp_debug_thaw(session);
 	ulp_map_take_back(session);
 	ulp_warm_put(session->worker);

@@ -11,6 +11,7 @@
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include "fault.h"
+#include "hold.h"
 
 struct ulp_target;
 
@@ -24,6 +25,7 @@ struct ulp_target;
  * @active: in the list of address spaces being worked on
  * @maps: mappings that no transaction has committed
  * @nr_maps: of @maps
+ * @holds: threads that outlast a transaction in the gate
  * @faults: armed fault point
  * @frozen: what ULP_DEBUG_FREEZE holds, or NULL
  * @thaw: ends it
@@ -36,6 +38,7 @@ struct ulp_session {
 	struct list_head active;
 	struct list_head maps;
 	u32 nr_maps;
+	struct ulp_holds holds;
 	struct ulp_faults faults;
 #ifdef ULP_DEBUG_BUILD
 	struct ulp_target *frozen;

@@ -47,6 +47,7 @@
  * @low: lowest word that may be a candidate
  * @span: how many words from @low on may be candidates
  * @pages: read so far
+ * @stamp: of the time in which this was read, 0 if it may have run in it
  * @nr_stacks: of @stacks
  * @stacks: where the scan of each stack begins
  * @ends: where the mapping of each ends; 0 not yet scanned
@@ -63,6 +64,7 @@ struct ulp_check {
 	u64 low;
 	u64 span;
 	unsigned int pages;
+	u32 stamp;
 	unsigned int nr_stacks;
 	unsigned long stacks[ULP_STACKS_MAX];
 	unsigned long ends[ULP_STACKS_MAX];
@@ -85,6 +87,18 @@ static const struct ulp_plan_range *ulp_range_below(const struct ulp_plan *plan,
 	return low ? &plan->ranges[low - 1] : NULL;
 }
 
+/*
+ * Stands for the time in which @task has been off the CPU; 0 if it is on one.
+ * That a number of switches comes again takes longer than any proof.
+ */
+static u32 ulp_task_stamp(struct task_struct *task)
+{
+	unsigned long switches = ulp_task_switches(task);
+
+	return ulp_task_off_cpu(task) && ulp_task_switches(task) == switches ?
+		ULP_STAMP_SWITCHES | (switches & ULP_STAMP_MASK) : 0;
+}
+
 static bool ulp_stop(struct ulp_check *check, u32 reason, unsigned long slot, u64 value)
 {
 	struct ulp_verdict *verdict = check->verdict;
@@ -94,9 +108,19 @@ static bool ulp_stop(struct ulp_check *check, u32 reason, unsigned long slot, u6
 	verdict->value = value;
 	verdict->ip = check->regs.ip;
 	verdict->sp = check->regs.sp;
+	verdict->stamp = ulp_task_stamp(check->task) == check->stamp ? check->stamp : 0;
 	verdict->tid = __task_pid_nr_ns(check->task, PIDTYPE_PID, check->plan->pid_ns);
 	verdict->init_tid = task_pid_nr(check->task);
 	return true;
+}
+
+/* Whether the thread did not run since it was given that stamp. */
+static bool ulp_stamp_is_valid(struct ulp_check *check, u32 stamp)
+{
+	if (stamp & ULP_STAMP_HELD)
+		return check->plan->holds &&
+		       ulp_hold_has(check->plan->holds, check->task, stamp);
+	return stamp && stamp == ulp_task_stamp(check->task);
 }
 
 /* Whether the caller has proven that this very word is no return address. */
@@ -120,8 +144,11 @@ static bool ulp_word_is_stale(struct ulp_check *check, unsigned long slot, u64 v
 		const struct ulp_stale *stale = &plan->stale[low];
 
 		if (stale->value == value && stale->ip == check->regs.ip &&
-		    stale->sp == check->regs.sp && stale->tid == tid)
+		    stale->sp == check->regs.sp && stale->tid == tid &&
+		    ulp_stamp_is_valid(check, stale->stamp)) {
+			check->verdict->stale++;
 			return true;
+		}
 	}
 	return false;
 }
@@ -452,6 +479,8 @@ u32 ulp_stack_check(const struct ulp_plan *plan, struct mm_struct *mm,
 	u64 high;
 
 	verdict->reason = ULP_REASON_NONE;
+	verdict->stale = 0;
+	check.stamp = ulp_task_stamp(task);
 	if (!plan->nr_ranges || !ulp_read_regs(&check))
 		return ULP_REASON_NONE;
 	high = plan->ranges[plan->nr_ranges - 1].end;

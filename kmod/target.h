@@ -23,6 +23,7 @@ struct ulp_target;
  * @switches: its context switches when the pre-scan found it clean
  * @next: index + 1 of the next thread in its hash bucket, 0 none
  * @clean: no candidate was found while it was off the CPU
+ * @stale: words that were passed over then
  * @queued: the gate was handed to task_work_add()
  * @parked: it stands in the gate
  */
@@ -32,6 +33,7 @@ struct ulp_thread {
 	struct task_struct *task;
 	unsigned long switches;
 	u32 next;
+	u32 stale;
 	bool clean;
 	bool queued;
 	bool parked;
@@ -48,6 +50,9 @@ struct ulp_thread {
  * @overflow: there was no room for a newborn thread
  * @open: the gate is open
  * @held: the one thread the gate is still closed for although it is @open
+ * @hold: in ulp_holds.targets, while @held outlasts its attempt
+ * @hold_began: when that began
+ * @hold_stamp: stands for it
  * @wait: where threads are parked
  * @nr: threads so far, only grows
  * @max: room for threads
@@ -70,6 +75,9 @@ struct ulp_target {
 	bool overflow;
 	bool open;
 	struct ulp_thread *held;
+	struct list_head hold;
+	u64 hold_began;
+	u32 hold_stamp;
 	wait_queue_head_t wait;
 	u32 nr;
 	u32 max;

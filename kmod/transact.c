@@ -21,6 +21,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include "freeze.h"
+#include "hold.h"
 #include "session.h"
 #include "stack.h"
 #include "stopm.h"
@@ -44,18 +45,22 @@
 
 /**
  * struct ulp_window - one attempt
+ * @session: whose
  * @plan: what to do
  * @mm: the target's address space
  * @target: its tasks
  * @outcome: result
+ * @last: no other attempt follows in this transaction
  * @began: when the window began
  * @deadline: when it must end
  */
 struct ulp_window {
+	struct ulp_session *session;
 	const struct ulp_plan *plan;
 	struct mm_struct *mm;
 	struct ulp_target *target;
 	struct ulp_outcome *outcome;
+	bool last;
 	u64 began;
 	u64 deadline;
 };
@@ -136,13 +141,16 @@ static u32 ulp_window_check(struct ulp_window *window)
 		else if (ulp_task_asleep(thread->task))
 			outcome->asleep++;
 		if (off_cpu && thread->clean &&
-		    ulp_task_switches(thread->task) == thread->switches)
+		    ulp_task_switches(thread->task) == thread->switches) {
+			outcome->stale += thread->stale;
 			continue;
+		}
 		outcome->rescanned++;
 		verdict->thread = i;
 		if (ulp_stack_check(window->plan, window->mm, thread->task,
 				    window->deadline, verdict))
 			return verdict->reason;
+		outcome->stale += verdict->stale;
 		if (ulp_fault(window->plan->faults, ULP_FAULT_CHECK))
 			return verdict->reason = ULP_REASON_IP;
 		if (ulp_fault(window->plan->faults, ULP_FAULT_STACK))
@@ -181,6 +189,16 @@ static void ulp_window_copy_stack(struct ulp_window *window)
 	if (plan->stack && ulp_reason_has_thread(outcome->verdict.reason))
 		outcome->stack_size = ulp_stack_copy(window->mm, outcome->verdict.sp,
 						     plan->stack, plan->stack_size);
+}
+
+/* Whether the caller is to look into the word that was found, see hold.c. */
+static bool ulp_window_may_hold(struct ulp_window *window)
+{
+	const struct ulp_verdict *verdict = &window->outcome->verdict;
+
+	return (window->plan->flags & ULP_TRANSACT_HOLD) && window->last &&
+	       (verdict->reason == ULP_REASON_REGISTER ||
+		(verdict->reason == ULP_REASON_STACK && verdict->slot));
 }
 
 static void ulp_window_begin(struct ulp_window *window)
@@ -224,7 +242,11 @@ static void ulp_window_gate(void *data)
 	trace_thaw(window->mm, window->outcome->freeze_ns, verdict->reason);
 	if (blocker) {
 		ulp_window_copy_stack(window);
-		ulp_thaw_held(target);
+		if (ulp_window_may_hold(window))
+			verdict->stamp = ulp_hold_begin(window->session, target,
+							window->plan->hold_ns);
+		else
+			ulp_thaw_held(target);
 	}
 	mmap_read_unlock(window->mm);
 	ulp_target_unwatch(target);
@@ -299,9 +321,16 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 	if (!off_cpu || !ulp_task_off_cpu(task) || ulp_task_switches(task) != switches)
 		return 0;
 	thread->switches = switches;
+	thread->stale = verdict->stale;
 	thread->clean = !reason && !(plan->flags & ULP_TRANSACT_NO_STAMPS);
-	return asleep && ulp_reason_is_blocked(reason) &&
-	       !(plan->flags & ULP_TRANSACT_NO_STAMPS);
+	if (!asleep || !ulp_reason_is_blocked(reason) || (plan->flags & ULP_TRANSACT_NO_STAMPS))
+		return 0;
+	if (ulp_window_may_hold(window)) {
+		u32 stamp = ulp_hold_sleeper(window->session, thread, plan->hold_ns);
+
+		verdict->stamp = stamp ?: verdict->stamp;
+	}
+	return 1;
 }
 
 static int ulp_prescan(struct ulp_window *window)
@@ -324,7 +353,10 @@ static int ulp_prescan(struct ulp_window *window)
 static int ulp_attempt(struct ulp_session *session, const struct ulp_plan *plan,
 		       struct mm_struct *mm, struct ulp_outcome *outcome, u32 room)
 {
-	struct ulp_window window = { .plan = plan, .mm = mm, .outcome = outcome };
+	struct ulp_window window = {
+		.session = session, .plan = plan, .mm = mm, .outcome = outcome,
+		.last = outcome->attempts + 1 >= plan->attempts,
+	};
 	int err;
 
 	outcome->freeze_ns = 0;
@@ -332,6 +364,7 @@ static int ulp_attempt(struct ulp_session *session, const struct ulp_plan *plan,
 	outcome->parked = 0;
 	outcome->asleep = 0;
 	outcome->rescanned = 0;
+	outcome->stale = 0;
 	outcome->stack_size = 0;
 	memset(&outcome->verdict, 0, sizeof(outcome->verdict));
 

@@ -20,6 +20,7 @@ struct ulp_session;
  * @parked: of these, parked in the gate when their turn in the check came
  * @asleep: of these, asleep in the kernel then
  * @rescanned: stacks read in the window
+ * @stale: words that were passed over because they are proven stale
  * @stack_size: bytes of the blocker's stack in plan->stack
  */
 struct ulp_outcome {
@@ -32,6 +33,7 @@ struct ulp_outcome {
 	u32 parked;
 	u32 asleep;
 	u32 rescanned;
+	u32 stale;
 	u32 stack_size;
 };
 

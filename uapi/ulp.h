@@ -66,6 +66,7 @@ enum {
 	ULP_IOC_NR_MAP		= 0x20,	/* session */
 	ULP_IOC_NR_UNMAP	= 0x21,
 	ULP_IOC_NR_TRANSACT	= 0x22,
+	ULP_IOC_NR_RELEASE	= 0x23,
 	ULP_IOC_NR_DEBUG	= 0x40,	/* session, debug build only */
 };
 
@@ -76,6 +77,8 @@ enum {
  * @ULP_FEATURE_DEBUG: debug build: ULP_DEBUG exists, fault points are armed
  * @ULP_FEATURE_FORK_PROBE: children born in the window are gated
  * @ULP_FEATURE_EVENTS: ulp_transact.subject is known, events are sent
+ * @ULP_FEATURE_STALE: ulp_stale.stamp and out_stamp are known; %ULP_TRANSACT_HOLD
+ *	is, and can be done with %ULP_FEATURE_GATE
  */
 enum ulp_features {
 	ULP_FEATURE_GATE		= 1 << 0,
@@ -83,6 +86,7 @@ enum ulp_features {
 	ULP_FEATURE_DEBUG		= 1 << 2,
 	ULP_FEATURE_FORK_PROBE		= 1 << 3,
 	ULP_FEATURE_EVENTS		= 1 << 4,
+	ULP_FEATURE_STALE		= 1 << 5,
 };
 
 /**
@@ -243,17 +247,20 @@ struct ulp_write {
 /**
  * struct ulp_stale - a stack word that was proven not to be a return address
  * @tid: thread, as seen in the caller's pid namespace
- * @__reserved: must be 0
+ * @stamp: out_stamp of the transaction that reported it
  * @ip: user instruction pointer the proof was made for
  * @sp: user stack pointer the proof was made for
  * @slot: address of the word; for %ULP_REASON_REGISTER the offset, as reported
  * @value: the word
  *
- * A candidate is passed over only if all five agree.
+ * A candidate is passed over only if all five agree and the thread has not run
+ * user code since: it is still held (%ULP_TRANSACT_HOLD), or still switched out
+ * as it was.  The same registers alone would prove nothing: a loop comes back to
+ * them with another stack.
  */
 struct ulp_stale {
 	__u32 tid;
-	__u32 __reserved;
+	__u32 stamp;
 	__aligned_u64 ip;
 	__aligned_u64 sp;
 	__aligned_u64 slot;
@@ -315,11 +322,18 @@ struct ulp_regs {
  *	session belong to the target and outlive the session
  * @ULP_TRANSACT_NO_STAMPS: scan each thread in the window, also one that slept
  *	since the scan before it (for tests and measurements)
+ * @ULP_TRANSACT_HOLD: when the last attempt is refused because of a thread that
+ *	may yet be proven free (%ULP_REASON_STACK with a slot, or
+ *	%ULP_REASON_REGISTER), keep that thread, alone, from running user code
+ *	until a transaction of this session ends in any other way, or
+ *	%ULP_RELEASE, the session's end, or @hold_ns.  With the gate, or when it
+ *	sleeps; out_stamp says whether it was done
  */
 enum ulp_transact_flags {
 	ULP_TRANSACT_DRY_RUN		= 1 << 0,
 	ULP_TRANSACT_COMMIT_MAPS	= 1 << 1,
 	ULP_TRANSACT_NO_STAMPS		= 1 << 2,
+	ULP_TRANSACT_HOLD		= 1 << 3,
 };
 
 /**
@@ -393,12 +407,20 @@ struct ulp_subject {
  * @out_range: index of the range it is in
  * @out_write: index of the write that failed
  * @out_stack_size: bytes stored at @stack
+ * @out_stamp: for struct ulp_stale: stands for the time in which the blocking
+ *	thread does not run; %ULP_STAMP_HELD is set in it if it is held.  0: it
+ *	runs, nothing can be proven of it
  * @out_ip: blocking thread's instruction pointer
  * @out_sp: its stack pointer
  * @out_slot: address of the stack word
  * @out_value: the stack word
  * @subject: user pointer to struct ulp_subject: the end of the transaction is
  *	an event for who listens (ulp_netlink.h), unless it is a dry run.  0: no event
+ * @hold_ns: longest time that threads are held by %ULP_TRANSACT_HOLD, from the
+ *	first of them on, at most 10 s; 0 is the module's default (100 ms)
+ * @out_hold_ns: the longest such time of this session so far
+ * @out_stale: words that were passed over by @stale in the last attempt
+ * @__reserved: must be 0
  *
  * All or nothing: either every write was done while no thread of the address
  * space could run user code and none was inside a range, or none was done.
@@ -437,16 +459,39 @@ struct ulp_transact {
 	__u32 out_range;
 	__u32 out_write;
 	__u32 out_stack_size;
-	__u32 __reserved;
+	__u32 out_stamp;
 	__aligned_u64 out_ip;
 	__aligned_u64 out_sp;
 	__aligned_u64 out_slot;
 	__aligned_u64 out_value;
 	__aligned_u64 subject;
+	__aligned_u64 hold_ns;
+	__aligned_u64 out_hold_ns;
+	__u32 out_stale;
+	__u32 __reserved;
 };
 
 #define ULP_TRANSACT \
 	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_TRANSACT, struct ulp_transact)
+
+/** define ULP_STAMP_HELD - bit of ulp_transact.out_stamp: the thread is held */
+#define ULP_STAMP_HELD	0x80000000U
+
+/**
+ * struct ulp_release - ioctl(ULP_RELEASE): let go what %ULP_TRANSACT_HOLD holds
+ * @size: sizeof(struct ulp_release)
+ * @flags: must be 0
+ * @out_hold_ns: the longest time that a thread was held in this session
+ *
+ * Also when nothing is held.
+ */
+struct ulp_release {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 out_hold_ns;
+};
+
+#define ULP_RELEASE	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_RELEASE, struct ulp_release)
 
 /**
  * struct ulp_unmap - ioctl(ULP_UNMAP): take memory back that ULP_MAP mapped

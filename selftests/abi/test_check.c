@@ -174,13 +174,10 @@ TEST_F(check, stale)
 {
 	struct ulp_transact args = raw_transact_args();
 	struct ulp_stale stale[3], good;
-	unsigned int i;
 
 	START(has_stale_word, 1);
 	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
 	memset(stale, 0xff, sizeof(stale));
-	for (i = 0; i < 3; i++)
-		stale[i].__reserved = 0;
 	args.stale = (uintptr_t)stale;
 	args.nr_stale = 3;
 	ASSERT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
@@ -189,11 +186,21 @@ TEST_F(check, stale)
 	EXPECT_EQ((uintptr_t)raw_answer + 3, args.out_value);
 	good = (struct ulp_stale) {
 		.tid = args.out_tid, .ip = args.out_ip, .sp = args.out_sp,
-		.slot = args.out_slot, .value = args.out_value,
+		.slot = args.out_slot, .value = args.out_value, .stamp = args.out_stamp,
 	};
 	stale[1] = good;
 	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
-	/* all five must agree */
+	EXPECT_EQ(1, args.out_stale);
+	/* all six must agree */
+	stale[1].stamp = 0;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	stale[1] = good;
+	stale[1].stamp++;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	stale[1] = good;
+	stale[1].stamp |= ULP_STAMP_HELD;
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
+	stale[1] = good;
 	stale[1].tid++;
 	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_answer, raw_answer_end));
 	stale[1] = good;

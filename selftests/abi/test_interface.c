@@ -17,7 +17,8 @@ _Static_assert(sizeof(struct ulp_query) == 80, "ulp_query");
 _Static_assert(sizeof(struct ulp_session_open) == 16, "ulp_session_open");
 _Static_assert(sizeof(struct ulp_map) == 40, "ulp_map");
 _Static_assert(sizeof(struct ulp_unmap) == 48, "ulp_unmap");
-_Static_assert(sizeof(struct ulp_transact) == 200, "ulp_transact");
+_Static_assert(sizeof(struct ulp_release) == 16, "ulp_release");
+_Static_assert(sizeof(struct ulp_transact) == 224, "ulp_transact");
 _Static_assert(sizeof(struct ulp_subject) == 128, "ulp_subject");
 _Static_assert(sizeof(struct ulp_debug) == 32, "ulp_debug");
 _Static_assert(sizeof(struct ulp_range) == 16, "ulp_range");
@@ -30,11 +31,13 @@ _Static_assert(offsetof(struct ulp_transact, nr_ranges) == 56, "ulp_transact");
 _Static_assert(offsetof(struct ulp_transact, out_freeze_ns) == 88, "ulp_transact");
 _Static_assert(offsetof(struct ulp_transact, out_ip) == 160, "ulp_transact");
 _Static_assert(offsetof(struct ulp_transact, subject) == 192, "ulp_transact");
+_Static_assert(offsetof(struct ulp_transact, hold_ns) == 200, "ulp_transact");
 _Static_assert(ULP_QUERY == 0xc050e700, "ULP_QUERY");
 _Static_assert(ULP_SESSION_OPEN == 0x4010e701, "ULP_SESSION_OPEN");
 _Static_assert(ULP_MAP == 0x4028e720, "ULP_MAP");
 _Static_assert(ULP_UNMAP == 0xc030e721, "ULP_UNMAP");
-_Static_assert(ULP_TRANSACT == 0xc0c8e722, "ULP_TRANSACT");
+_Static_assert(ULP_TRANSACT == 0xc0e0e722, "ULP_TRANSACT");
+_Static_assert(ULP_RELEASE == 0xc010e723, "ULP_RELEASE");
 
 static void idle(struct raw_shared *shared)
 {

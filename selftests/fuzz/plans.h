@@ -128,6 +128,10 @@ static void fuzz_plan_numbers(struct fuzz_thread *t, struct fuzz_plan *plan)
 		args->flags |= ULP_TRANSACT_DRY_RUN;
 	if (fuzz_once_in(&t->random, 6))
 		args->flags |= ULP_TRANSACT_NO_STAMPS;
+	if (fuzz_once_in(&t->random, 4)) {
+		args->flags |= ULP_TRANSACT_HOLD;
+		args->hold_ns = fuzz_below(&t->random, 20000000);
+	}
 	if (t->caller->commits && fuzz_below(&t->random, 2))
 		args->flags |= ULP_TRANSACT_COMMIT_MAPS;
 	args->stack_size = FUZZ_PICK(&t->random, sizes);
@@ -145,7 +149,7 @@ static void fuzz_plan_stale(struct fuzz_thread *t, struct fuzz_plan *plan)
 		plan->stale[plan->nr_stale++] = (struct ulp_stale){
 			.tid = fuzz_below(&t->random, 500), .ip = fuzz_next(&t->random),
 			.sp = fuzz_next(&t->random), .slot = fuzz_next(&t->random),
-			.value = fuzz_next(&t->random),
+			.value = fuzz_next(&t->random), .stamp = fuzz_next(&t->random),
 		};
 }
 
@@ -165,7 +169,7 @@ static void fuzz_plan_spoil(struct fuzz_thread *t, struct fuzz_plan *plan)
 		args->size = fuzz_below(&t->random, sizeof(*args));
 		return;
 	case 1:
-		args->flags |= 8U << fuzz_below(&t->random, 29);
+		args->flags |= 16U << fuzz_below(&t->random, 28);
 		return;
 	case 2:
 		args->__reserved = 1U << fuzz_below(&t->random, 32);
@@ -190,7 +194,8 @@ static void fuzz_plan_spoil(struct fuzz_thread *t, struct fuzz_plan *plan)
 		args->stack_size = 262145 + fuzz_below(&t->random, 1U << 31);
 		return;
 	case 9:
-		plan->stale[plan->nr_stale++] = (struct ulp_stale){ .__reserved = 1 };
+		args->flags &= ~ULP_TRANSACT_HOLD;
+		args->hold_ns = 1;
 		return;
 	default:
 		break;
@@ -270,7 +275,7 @@ static void fuzz_keep_stale(struct fuzz_thread *t, const struct ulp_transact *ou
 		return;
 	t->stale[t->nr_stale % 8] = (struct ulp_stale){
 		.tid = out->out_tid, .ip = out->out_ip, .sp = out->out_sp, .slot = out->out_slot,
-		.value = out->out_value,
+		.value = out->out_value, .stamp = out->out_stamp,
 	};
 	t->nr_stale = t->nr_stale < 8 ? t->nr_stale + 1 : 8;
 }
