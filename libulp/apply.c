@@ -354,6 +354,9 @@ static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *ar
 					&apply->resident);
 	if (!err)
 		err = plan_lost(target, plan, apply);
+	for (size_t i = 0; i < apply->nr_images && plan->check_stack && !err; i++)
+		for (size_t t = 0; t < patch->nr_targets && !err; t++)
+			err = ulp_plan_object(plan, apply->images[i].objects[t]);
 	plan->commit_maps = true;
 	return err;
 }

@@ -67,111 +67,6 @@ struct common {
 	struct ulp_bytes program;
 };
 
-uint64_t ulp_bytes_fixed(struct ulp_bytes *bytes, size_t size)
-{
-	uint64_t value = 0;
-
-	if ((size_t)(bytes->end - bytes->at) < size) {
-		bytes->bad = true;
-		bytes->at = bytes->end;
-		return 0;
-	}
-	memcpy(&value, bytes->at, size);
-	bytes->at += size;
-	return value;
-}
-
-int64_t ulp_bytes_signed(struct ulp_bytes *bytes, size_t size)
-{
-	unsigned int shift = 64 - 8 * (unsigned int)size;
-
-	return (int64_t)(ulp_bytes_fixed(bytes, size) << shift) >> shift;
-}
-
-/* The bits of a LEB128 number; *sign is set if its last byte has the sign bit. */
-static uint64_t leb(struct ulp_bytes *bytes, unsigned int *shift, bool *sign)
-{
-	uint64_t value = 0, byte;
-
-	*shift = 0;
-	do {
-		byte = ulp_bytes_fixed(bytes, 1);
-		if (*shift < 64)
-			value |= (byte & 0x7f) << *shift;
-		*shift += 7;
-	} while ((byte & 0x80) && !bytes->bad);
-	*sign = byte & 0x40;
-	return value;
-}
-
-uint64_t ulp_bytes_uleb(struct ulp_bytes *bytes)
-{
-	unsigned int shift;
-	bool sign;
-
-	return leb(bytes, &shift, &sign);
-}
-
-int64_t ulp_bytes_sleb(struct ulp_bytes *bytes)
-{
-	unsigned int shift;
-	bool sign;
-	uint64_t value = leb(bytes, &shift, &sign);
-
-	if (sign && shift < 64)
-		value |= ~0ULL << shift;
-	return (int64_t)value;
-}
-
-/*
- * A number in one of .eh_frame's encodings; @pc is the address it is at, @data
- * that of the header.
- */
-static uint64_t encoded(struct ulp_bytes *bytes, uint8_t encoding, uint64_t pc, uint64_t data)
-{
-	uint64_t value;
-
-	switch (encoding & 0x0f) {
-	case DW_EH_PE_absptr:
-	case DW_EH_PE_udata8:
-	case DW_EH_PE_sdata8:
-		value = ulp_bytes_fixed(bytes, 8);
-		break;
-	case DW_EH_PE_udata4:
-		value = ulp_bytes_fixed(bytes, 4);
-		break;
-	case DW_EH_PE_sdata4:
-		value = (uint64_t)ulp_bytes_signed(bytes, 4);
-		break;
-	case DW_EH_PE_udata2:
-		value = ulp_bytes_fixed(bytes, 2);
-		break;
-	case DW_EH_PE_sdata2:
-		value = (uint64_t)ulp_bytes_signed(bytes, 2);
-		break;
-	case DW_EH_PE_uleb128:
-		value = ulp_bytes_uleb(bytes);
-		break;
-	case DW_EH_PE_sleb128:
-		value = (uint64_t)ulp_bytes_sleb(bytes);
-		break;
-	default:
-		bytes->bad = true;
-		return 0;
-	}
-	switch (encoding & 0x70) {
-	case DW_EH_PE_absptr:
-		return value;
-	case DW_EH_PE_pcrel:
-		return value + pc;
-	case DW_EH_PE_datarel:
-		return value + data;
-	default:
-		bytes->bad = true;
-		return 0;
-	}
-}
-
 /* ---- where the tables are ---- */
 
 static void add_module(struct ulp_cfi *cfi, uint64_t start, uint64_t end, uint64_t header)
@@ -250,7 +145,7 @@ static int read_table(struct ulp_cfi *cfi, struct module *module)
 	if (ulp_memory_read(cfi->target, module->header, head, sizeof(head)) || head[0] != 1 ||
 	    head[2] != DW_EH_PE_udata4 || head[3] != (DW_EH_PE_datarel | DW_EH_PE_sdata4))
 		return -ENOENT;
-	encoded(&bytes, head[1], 0, 0);
+	ulp_bytes_encoded(&bytes, head[1], 0, 0);
 	nr = ulp_bytes_fixed(&bytes, 4);
 	at = module->header + (uint64_t)(bytes.at - head);
 	if (bytes.bad || !nr || nr > TABLE_MAX || at >= module->end ||
@@ -345,7 +240,7 @@ static bool augmentation(const char *letters, const struct entry *cie, struct ul
 			break;
 		case 'P':
 			encoding = (uint8_t)ulp_bytes_fixed(&data, 1);
-			encoded(&data, encoding & ~DW_EH_PE_indirect, entry_addr(cie, &data), 0);
+			ulp_bytes_encoded(&data, encoding & ~DW_EH_PE_indirect, entry_addr(cie, &data), 0);
 			break;
 		case 'S':
 			common->signal = true;
@@ -468,7 +363,7 @@ static bool step_extended(struct machine *m, uint8_t op, struct ulp_bytes *b)
 		return true;
 	case DW_CFA_set_loc:
 		value = entry_addr(m->entry, b);
-		m->loc = encoded(b, m->common->encoding, value, 0);
+		m->loc = ulp_bytes_encoded(b, m->common->encoding, value, 0);
 		return m->initial;
 	case DW_CFA_advance_loc1:
 		m->loc += ulp_bytes_fixed(b, 1) * m->common->code_factor;
@@ -594,9 +489,9 @@ static int find_row(struct ulp_cfi *cfi, struct module *module, uint64_t pc,
 	    !read_cie(&cfi->cie, &common))
 		return -EINVAL;
 
-	row->start = encoded(&bytes, common.encoding, entry_addr(&cfi->fde, &bytes),
+	row->start = ulp_bytes_encoded(&bytes, common.encoding, entry_addr(&cfi->fde, &bytes),
 			     module->header);
-	size = encoded(&bytes, common.encoding & 0x0f, 0, 0);
+	size = ulp_bytes_encoded(&bytes, common.encoding & 0x0f, 0, 0);
 	if (bytes.bad)
 		return -EINVAL;
 	if (pc < row->start || pc - row->start >= size)

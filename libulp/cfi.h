@@ -67,7 +67,7 @@ void ulp_cfi_free(struct ulp_cfi *cfi);
  */
 int ulp_cfi_find(struct ulp_cfi *cfi, uint64_t pc, struct ulp_cfi_row *row);
 
-/* ---- reading what is encoded, never behind @end; cfi.c ---- */
+/* ---- reading what is encoded, never behind @end; bytes.c ---- */
 
 struct ulp_bytes {
 	const uint8_t *at, *end;
@@ -78,5 +78,11 @@ uint64_t ulp_bytes_fixed(struct ulp_bytes *bytes, size_t size);
 int64_t ulp_bytes_signed(struct ulp_bytes *bytes, size_t size);
 uint64_t ulp_bytes_uleb(struct ulp_bytes *bytes);
 int64_t ulp_bytes_sleb(struct ulp_bytes *bytes);
+/*
+ * A number in one of .eh_frame's encodings; @pc is the address it is at, @data
+ * that of the header.
+ */
+uint64_t ulp_bytes_encoded(struct ulp_bytes *bytes, uint8_t encoding, uint64_t pc,
+			   uint64_t data);
 
 #endif /* LIBULP_CFI_H */

@@ -68,7 +68,7 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 		       const struct ulp_options *options, uint64_t deadline,
 		       struct ulp_result *result)
 {
-	struct ulp_plan plan = { .target = target, .result = result };
+	struct ulp_plan plan = { .target = target, .result = result, .check_stack = options->check_stack };
 	int session = -1, err;
 
 	err = ulp_records_read(target);

@@ -198,6 +198,8 @@ struct ulp_object *ulp_target_object_named(struct ulp_target *target, const char
  */
 int ulp_target_hole(struct ulp_target *target, uint64_t low, uint64_t high, uint64_t size,
 		    uint64_t *addr);
+/* For messages: function, else offset, and object or patch of a code address. */
+void ulp_target_describe(struct ulp_target *target, uint64_t addr, char *out, size_t size);
 /* The exported function that covers a run-time address, "" if none does; for messages. */
 void ulp_target_symbolize(struct ulp_target *target, uint64_t addr, char *out, size_t size);
 
@@ -223,6 +225,7 @@ int ulp_sys_map(int session, uint32_t flags, int fd, uint64_t offset, uint64_t a
 		uint64_t length);
 int ulp_sys_unmap(int session, uint64_t addr, uint64_t length, uint64_t max_freeze_ns);
 int ulp_sys_transact(int session, struct ulp_transact *transact);
+int ulp_sys_release(int session, uint64_t *hold_ns);
 
 /* record.c: the records in a target */
 struct ulp_found {			/* one record, read and checked */
@@ -316,6 +319,7 @@ struct ulp_plan {
 	char **range_names;		/* for messages */
 	struct ulp_write *writes;
 	char **write_names;
+	bool check_stack;		/* no thread in any code of the objects */
 	bool commit_maps;
 	/* what the event is to say; no action: nothing */
 	struct ulp_subject subject;
@@ -330,6 +334,8 @@ void ulp_plan_function(struct ulp_plan *plan, const char *name, size_t length);
 
 int ulp_plan_range(struct ulp_plan *plan, uint64_t start, uint64_t end, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* All code of an object: for check_stack. */
+int ulp_plan_object(struct ulp_plan *plan, const struct ulp_object *object);
 /* Split at page borders; bytes are copied. */
 int ulp_plan_write(struct ulp_plan *plan, uint64_t addr, const void *expected, const void *bytes,
 		   size_t size, const char *format, ...)

@@ -247,6 +247,10 @@ LIBULP_API int ulp_target_objects(struct ulp_target *target,
  * @timeout_ns: give up between two attempts after this long, 0 = 10 s
  * @max_freeze_ns: 0 = the module's default
  * @dry_run: everything but the writing
+ * @check_stack: no thread may be inside the patched objects at all, not only not
+ *	in the functions
+ * @max_hold_ns: longest time that a thread in whose way a word is may be held
+ *	while that is looked into, 0 = the module's default
  */
 struct ulp_options {
 	size_t sz;
@@ -256,6 +260,8 @@ struct ulp_options {
 	uint64_t timeout_ns;
 	uint64_t max_freeze_ns;
 	bool dry_run;
+	bool check_stack;
+	uint64_t max_hold_ns;
 };
 
 /**
@@ -267,7 +273,9 @@ struct ulp_options {
  * @backend: enum ulp_backend used
  * @freeze_ns: length of the last frozen window
  * @max_freeze_ns: of the longest
- * @proof: "scan" (no thread had a word pointing into the code), "" if refused
+ * @proof: "scan" (no thread had a word pointing into the code), "unwound" (threads
+ *	had such words, and their frames show that none is a return address), ""
+ *	if refused
  * @blocker_tid: thread that was in the way, 0 none
  * @blocker_ip: its instruction pointer
  * @blocker_slot: address of the stack word that shows it, 0 if it is the ip
@@ -276,6 +284,9 @@ struct ulp_options {
  * @blocker_thread: name of the thread
  * @id: of the patch
  * @message: whole sentence, as from ulp_error()
+ * @hold_ns: longest time that a thread was held to be looked into, 0 none was
+ * @blocker_frame: which of its frames is inside, 0 the innermost
+ * @blocker_backtrace: its frames, one line each, "" if it was not unwound
  */
 struct ulp_result {
 	size_t sz;
@@ -294,6 +305,9 @@ struct ulp_result {
 	char blocker_thread[32];
 	char id[65];
 	char message[512];
+	uint64_t hold_ns;
+	uint32_t blocker_frame;
+	char blocker_backtrace[2048];
 };
 
 /**

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "internal.h"
+#include "prove.h"
 
 #define PAGE			4096ULL
 #define DEFAULT_ATTEMPTS	20
@@ -74,6 +74,22 @@ int ulp_plan_range(struct ulp_plan *plan, uint64_t start, uint64_t end, const ch
 	plan->ranges[n] = (struct ulp_range){ .start = start, .end = end };
 	plan->nr_ranges++;
 	return 0;
+}
+
+int ulp_plan_object(struct ulp_plan *plan, const struct ulp_object *object)
+{
+	const struct ulp_target *target = plan->target;
+	const char *slash = strrchr(object->path, '/');
+	int err = 0;
+
+	for (size_t i = 0; i < target->nr_mappings && !err; i++) {
+		const struct ulp_mapping *map = &target->mappings[i];
+
+		if (map->exec && map->start >= object->start && map->end <= object->end)
+			err = ulp_plan_range(plan, map->start, map->end, "%s",
+					     slash ? slash + 1 : object->path);
+	}
+	return err;
 }
 
 static int add_write(struct ulp_plan *plan, uint64_t addr, const uint8_t *expected,
@@ -186,98 +202,8 @@ void ulp_plan_free(struct ulp_plan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
-static void thread_name(pid_t pid, pid_t tid, char *out, size_t size)
-{
-	char path[64];
-	FILE *file;
-
-	out[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
-	file = fopen(path, "re");
-	/* A process that shares the address space is not among the pid's tasks. */
-	if (!file) {
-		snprintf(path, sizeof(path), "/proc/%d/comm", tid);
-		file = fopen(path, "re");
-	}
-	if (!file)
-		return;
-	if (fgets(out, size, file))
-		out[strcspn(out, "\n")] = '\0';
-	fclose(file);
-}
-
-/*
- * The function a blocked thread is in: of a patch's code the replacement that
- * holds the address, else what the range was made for.
- */
-static void blocker_function(struct ulp_plan *plan, const struct ulp_transact *t,
-			     struct ulp_result *r, char *where, size_t size)
-{
-	const struct ulp_record_list *records = plan->target->records;
-	const char *range = t->out_range < plan->nr_ranges ? plan->range_names[t->out_range] : "?";
-	uint64_t value = r->blocker_value;
-
-	snprintf(r->blocker_function, sizeof(r->blocker_function), "%s", range);
-	snprintf(where, size, "%s", range);
-	for (size_t i = 0; i < records->nr; i++) {
-		const struct ulp_found *found = &records->found[i];
-
-		for (uint32_t k = 0; k < found->record->nr_functions; k++) {
-			const struct ulp_record_function *f = &found->functions[k];
-
-			if (value < f->new_start || value > f->new_end)
-				continue;
-			snprintf(r->blocker_function, sizeof(r->blocker_function), "%.*s",
-				 (int)f->name.length, ulp_found_text(found, f->name));
-			snprintf(where, size, "%s of patch %s", r->blocker_function,
-				 found->name);
-			return;
-		}
-	}
-}
-
-static int blocked(struct ulp_plan *plan, const struct ulp_transact *t)
-{
-	struct ulp_target *target = plan->target;
-	struct ulp_result *r = plan->result;
-	char where[256], how[128], now[128];
-
-	r->blocker_tid = t->out_tid;
-	r->blocker_ip = t->out_ip;
-	r->blocker_slot = t->out_reason == ULP_REASON_STACK ? t->out_slot : 0;
-	r->blocker_value = t->out_reason == ULP_REASON_STACK ||
-		t->out_reason == ULP_REASON_REGISTER ? t->out_value : t->out_ip;
-	thread_name(target->pid, t->out_tid, r->blocker_thread, sizeof(r->blocker_thread));
-	switch (t->out_reason) {
-	case ULP_REASON_IP:
-		snprintf(how, sizeof(how), "it executes 0x%lx", (unsigned long)t->out_ip);
-		break;
-	case ULP_REASON_STACK:
-		snprintf(how, sizeof(how), "0x%lx at 0x%lx of its stack",
-			 (unsigned long)t->out_value, (unsigned long)t->out_slot);
-		break;
-	case ULP_REASON_REGISTER:
-		snprintf(how, sizeof(how), "a register holds 0x%lx", (unsigned long)t->out_value);
-		break;
-	case ULP_REASON_SIGRETURN:
-		return ulp_err(target->ctx, -ULP_E_BUSY,
-			       "%s (pid %d): thread %d (%s) was returning from a signal handler; nothing was changed, try again",
-			       target->name, target->pid, t->out_tid, r->blocker_thread);
-	default:
-		return ulp_err(target->ctx, -ULP_E_BUSY,
-			       "%s (pid %d): nothing can be proven of thread %d (%s): its stack pointer 0x%lx is in no readable mapping; nothing was changed",
-			       target->name, target->pid, t->out_tid, r->blocker_thread,
-			       (unsigned long)t->out_sp);
-	}
-	blocker_function(plan, t, r, where, sizeof(where));
-	ulp_target_symbolize(target, t->out_ip, now, sizeof(now));
-	return ulp_err(target->ctx, -ULP_E_BUSY,
-		       "%s (pid %d): thread %d (%s)%s%s is in, or may return into, %s: %s; nothing was changed, try again or with more --retries",
-		       target->name, target->pid, t->out_tid, r->blocker_thread,
-		       now[0] ? ", now at " : "", now, where, how);
-}
-
-static int explain(struct ulp_plan *plan, const struct ulp_transact *t, int err)
+static int explain(struct ulp_plan *plan, struct ulp_proof *proof, const struct ulp_transact *t,
+		   int err)
 {
 	struct ulp_target *target = plan->target;
 	struct ulp_context *ctx = target->ctx;
@@ -286,7 +212,7 @@ static int explain(struct ulp_plan *plan, const struct ulp_transact *t, int err)
 
 	switch (err) {
 	case -EADDRINUSE:
-		return blocked(plan, t);
+		return ulp_plan_blocked(plan, proof, t);
 	case -ETIME:
 		return ulp_err(ctx, -ULP_E_LIMIT,
 			       "%s (pid %d): the freeze limit was reached (held %lu us); nothing was changed, try again or with a larger --max-freeze",
@@ -336,6 +262,8 @@ static void result_fill(struct ulp_plan *plan, const struct ulp_transact *t)
 	r->freeze_ns = t->out_freeze_ns;
 	if (t->out_max_freeze_ns > r->max_freeze_ns)
 		r->max_freeze_ns = t->out_max_freeze_ns;
+	if (t->out_hold_ns > r->hold_ns)
+		r->hold_ns = t->out_hold_ns;
 }
 
 void ulp_pause_ns(uint64_t ns)
@@ -345,36 +273,76 @@ void ulp_pause_ns(uint64_t ns)
 	nanosleep(&ts, NULL);
 }
 
-int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *options,
-		 uint64_t deadline)
+static void transact_fill(struct ulp_plan *plan, struct ulp_proof *proof,
+			  const struct ulp_options *options, struct ulp_transact *t)
+{
+	const uint64_t features = plan->target->ctx->features;
+
+	t->flags = (options->dry_run ? ULP_TRANSACT_DRY_RUN : 0) |
+		   (plan->commit_maps ? ULP_TRANSACT_COMMIT_MAPS : 0);
+	t->backend = options->backend;
+	t->max_freeze_ns = options->max_freeze_ns;
+	t->ranges = (uintptr_t)plan->ranges;
+	t->writes = (uintptr_t)plan->writes;
+	t->nr_ranges = plan->nr_ranges;
+	t->nr_writes = plan->nr_writes;
+	t->regs = (uintptr_t)&proof->regs;
+	t->stack = (uintptr_t)proof->stack;
+	t->stack_size = ULP_PROOF_STACK;
+	if (features & ULP_FEATURE_STALE) {
+		t->flags |= ULP_TRANSACT_HOLD;
+		t->hold_ns = options->max_hold_ns;
+		t->stale = (uintptr_t)proof->stale;
+		t->nr_stale = proof->nr_stale;
+	}
+	if (plan->subject.action && (features & ULP_FEATURE_EVENTS))
+		t->subject = (uintptr_t)&plan->subject;
+	proof->walked = false;
+}
+
+/*
+ * Whether the thread that was in the way is proven to be free: then the next
+ * attempt follows at once, while it is where it was.  It costs one of @left only
+ * if what was proven of that thread before was lost because it ran.
+ */
+static int try_proof(struct ulp_plan *plan, struct ulp_proof *proof, int session,
+		     const struct ulp_transact *t, uint32_t *left)
+{
+	bool lost = ulp_proof_is_lost(proof, t);
+	uint64_t hold_ns = 0;
+	int ret = 0;
+
+	if (!lost || *left)
+		ret = ulp_proof_make(plan, proof, t);
+	if (lost && *left)
+		--*left;
+	if (ret <= 0) {
+		if ((t->out_stamp & ULP_STAMP_HELD) && !ulp_sys_release(session, &hold_ns) &&
+		    hold_ns > plan->result->hold_ns)
+			plan->result->hold_ns = hold_ns;
+	}
+	return ret;
+}
+
+static int run(struct ulp_plan *plan, struct ulp_proof *proof, int session,
+	       const struct ulp_options *options, uint64_t deadline)
 {
 	uint32_t left = options->attempts ? options->attempts : DEFAULT_ATTEMPTS;
 	uint64_t first = options->retry_ns ? options->retry_ns : DEFAULT_RETRY_NS;
 	uint64_t retry = first;
+	bool proven = false;
 	int err;
 
 	for (;;) {
-		uint32_t now = left < ATTEMPTS_AT_ONCE ? left : ATTEMPTS_AT_ONCE;
-		struct ulp_transact t = {
-			.flags = (options->dry_run ? ULP_TRANSACT_DRY_RUN : 0) |
-				 (plan->commit_maps ? ULP_TRANSACT_COMMIT_MAPS : 0),
-			.backend = options->backend,
-			.attempts = now,
-			.retry_ns = retry,
-			.max_freeze_ns = options->max_freeze_ns,
-			.ranges = (uintptr_t)plan->ranges,
-			.writes = (uintptr_t)plan->writes,
-			.nr_ranges = plan->nr_ranges,
-			.nr_writes = plan->nr_writes,
-		};
+		uint32_t now = proven ? 1 : left < ATTEMPTS_AT_ONCE ? left : ATTEMPTS_AT_ONCE;
+		struct ulp_transact t = { .attempts = now, .retry_ns = retry };
+		int ret = 0;
 
-		if (plan->subject.action && (plan->target->ctx->features & ULP_FEATURE_EVENTS))
-			t.subject = (uintptr_t)&plan->subject;
-
+		transact_fill(plan, proof, options, &t);
 		err = ulp_sys_transact(session, &t);
 		result_fill(plan, &t);
 		if (!err) {
-			plan->result->proof = "scan";
+			plan->result->proof = t.out_stale ? "unwound" : "scan";
 			return 0;
 		}
 		if (err == -ESTALE) {
@@ -384,11 +352,32 @@ int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *o
 				plan->write_names[t.out_write] : "memory");
 			return err;
 		}
-		left -= now;
+		if (!proven)
+			left -= now;
+		if (err == -EADDRINUSE && t.out_stamp)
+			ret = try_proof(plan, proof, session, &t, &left);
+		if (ret < 0)
+			return ret;
+		proven = ret > 0;
+		if (proven && ulp_now_ns() < deadline)
+			continue;
+		proof->nr_stale = 0;
 		if (!left || !passing(err, &t) || ulp_now_ns() + retry >= deadline)
-			return explain(plan, &t, err);
+			return explain(plan, proof, &t, err);
 		ulp_pause_ns(retry);
 		if (retry < RETRY_GROWTH * first)
 			retry *= 2;
 	}
+}
+
+int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *options,
+		 uint64_t deadline)
+{
+	struct ulp_proof proof;
+	int err = ulp_proof_init(&proof);
+
+	if (!err)
+		err = run(plan, &proof, session, options, deadline);
+	ulp_proof_free(&proof);
+	return err;
 }

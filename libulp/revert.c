@@ -170,6 +170,15 @@ static int plan_entry(struct ulp_target *target, struct ulp_plan *plan,
 	return err;
 }
 
+static bool has_object(const struct ulp_found *found, const struct ulp_object *object)
+{
+	for (uint32_t i = 0; i < found->record->nr_objects; i++)
+		if (found->objects[i].bias == object->bias &&
+		    found->objects[i].start == object->start)
+			return true;
+	return false;
+}
+
 static int revert_plan(struct ulp_target *target, struct ulp_plan *plan, void *arg)
 {
 	const struct ulp_record_list *records = target->records;
@@ -200,6 +209,9 @@ static int revert_plan(struct ulp_target *target, struct ulp_plan *plan, void *a
 			if (ulp_records_top(records, f->entry, NULL, NULL).function == f)
 				err = plan_entry(target, plan, revert, found, f);
 		}
+		for (size_t k = 0; k < target->nr_objects && plan->check_stack && !err; k++)
+			if (has_object(found, &target->objects[k]))
+				err = ulp_plan_object(plan, &target->objects[k]);
 		if (!err)
 			err = ulp_plan_state(plan, record, ULP_RECORD_REVERTED,
 					     record->sequence);

@@ -88,6 +88,16 @@ int ulp_sys_unmap(int session, uint64_t addr, uint64_t length, uint64_t max_free
 	return sys_ioctl(session, ULP_UNMAP, &arg);
 }
 
+int ulp_sys_release(int session, uint64_t *hold_ns)
+{
+	struct ulp_release arg = { .size = sizeof(arg) };
+	int err = sys_ioctl(session, ULP_RELEASE, &arg);
+
+	if (!err)
+		*hold_ns = arg.out_hold_ns;
+	return err;
+}
+
 int ulp_sys_transact(int session, struct ulp_transact *transact)
 {
 	transact->size = sizeof(*transact);

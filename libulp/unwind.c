@@ -8,7 +8,6 @@
  * front of each return address; and the walk ends at a frame whose table says
  * that it has no caller.  All else is "not complete", with the reason.
  */
-#include <dwarf.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,8 +19,6 @@
 
 #define FRAMES_MAX		65536
 #define SIGNALS_MAX		64	/* signal frames of one thread */
-#define OPERANDS_MAX		64	/* stack of an expression */
-#define OPERATIONS_MAX		1000	/* of one expression: it may jump */
 #define CALL_MAX		8	/* longest call instruction */
 #define USER_CS			0x33	/* 64-bit code */
 
@@ -39,24 +36,6 @@ static const bool preserved[ULP_DW_REGISTERS] = {
 	[ULP_DW_R14] = true, [ULP_DW_R15] = true,
 };
 
-/* A register of a frame: known or not, and where it is kept. */
-struct value {
-	uint64_t value;
-	uint64_t slot;			/* address, 0 none */
-	int reg;			/* place in struct ulp_regs, -1 none */
-	bool known;
-};
-
-struct walk {
-	const struct ulp_target *target;
-	struct ulp_cfi *cfi;
-	const struct ulp_thread_copy *thread;
-	struct ulp_unwind *out;
-	struct value regs[ULP_DW_REGISTERS];
-	struct ulp_cfi_row row;
-	unsigned int signals;
-};
-
 int ulp_thread_word(const struct ulp_target *target, const struct ulp_thread_copy *thread,
 		    uint64_t addr, uint64_t *word)
 {
@@ -70,203 +49,46 @@ int ulp_thread_word(const struct ulp_target *target, const struct ulp_thread_cop
 	return ulp_memory_read(target, addr, word, sizeof(*word));
 }
 
-static bool give_up(struct walk *walk, const char *what, uint64_t at)
+static bool give_up(struct ulp_walk *walk, const char *what, uint64_t at)
 {
 	snprintf(walk->out->why, sizeof(walk->out->why), "%s 0x%llx", what,
 		 (unsigned long long)at);
 	return false;
 }
 
-/* ---- expressions ---- */
-
-struct operands {
-	size_t nr;
-	uint64_t values[OPERANDS_MAX];
-	bool bad;
-};
-
-static void push(struct operands *o, uint64_t value)
-{
-	if (o->nr == OPERANDS_MAX)
-		o->bad = true;
-	else
-		o->values[o->nr++] = value;
-}
-
-static uint64_t pop(struct operands *o)
-{
-	if (o->nr)
-		return o->values[--o->nr];
-	o->bad = true;
-	return 0;
-}
-
-/* The value @depth below the top. */
-static void push_copy(struct operands *o, uint64_t depth)
-{
-	if (depth < o->nr)
-		push(o, o->values[o->nr - 1 - depth]);
-	else
-		o->bad = true;
-}
-
-static void push_register(const struct walk *walk, struct operands *o, uint64_t reg,
-			  int64_t offset)
-{
-	if (reg < ULP_DW_REGISTERS && walk->regs[reg].known)
-		push(o, walk->regs[reg].value + (uint64_t)offset);
-	else
-		o->bad = true;
-}
-
-static void dereference(const struct walk *walk, struct operands *o, size_t size)
-{
-	uint64_t word = 0, addr = pop(o);
-
-	if (size == sizeof(word) ?
-	    ulp_thread_word(walk->target, walk->thread, addr, &word) :
-	    size == 0 || size > sizeof(word) ||
-	    ulp_memory_read(walk->target, addr, &word, size))
-		o->bad = true;
-	push(o, word);
-}
-
-static void binary(struct operands *o, uint8_t op)
-{
-	uint64_t b = pop(o), a = pop(o);
-	int64_t sa = (int64_t)a, sb = (int64_t)b;
-
-	switch (op) {
-	case DW_OP_and: return push(o, a & b);
-	case DW_OP_or: return push(o, a | b);
-	case DW_OP_xor: return push(o, a ^ b);
-	case DW_OP_plus: return push(o, a + b);
-	case DW_OP_minus: return push(o, a - b);
-	case DW_OP_mul: return push(o, a * b);
-	case DW_OP_shl: return push(o, b < 64 ? a << b : 0);
-	case DW_OP_shr: return push(o, b < 64 ? a >> b : 0);
-	case DW_OP_shra: return push(o, (uint64_t)(sa >> (b < 64 ? b : 63)));
-	case DW_OP_eq: return push(o, a == b);
-	case DW_OP_ne: return push(o, a != b);
-	case DW_OP_lt: return push(o, sa < sb);
-	case DW_OP_le: return push(o, sa <= sb);
-	case DW_OP_gt: return push(o, sa > sb);
-	case DW_OP_ge: return push(o, sa >= sb);
-	default: o->bad = true;
-	}
-}
-
-static void operation(const struct walk *walk, struct operands *o, uint8_t op,
-		      struct ulp_bytes *b)
-{
-	uint64_t value;
-
-	if (op >= DW_OP_lit0 && op <= DW_OP_lit31)
-		return push(o, op - DW_OP_lit0);
-	if (op >= DW_OP_breg0 && op <= DW_OP_breg31)
-		return push_register(walk, o, op - DW_OP_breg0, ulp_bytes_sleb(b));
-	switch (op) {
-	case DW_OP_nop: return;
-	case DW_OP_const1u: return push(o, ulp_bytes_fixed(b, 1));
-	case DW_OP_const2u: return push(o, ulp_bytes_fixed(b, 2));
-	case DW_OP_const4u: return push(o, ulp_bytes_fixed(b, 4));
-	case DW_OP_const8u:
-	case DW_OP_const8s: return push(o, ulp_bytes_fixed(b, 8));
-	case DW_OP_const1s: return push(o, (uint64_t)ulp_bytes_signed(b, 1));
-	case DW_OP_const2s: return push(o, (uint64_t)ulp_bytes_signed(b, 2));
-	case DW_OP_const4s: return push(o, (uint64_t)ulp_bytes_signed(b, 4));
-	case DW_OP_constu: return push(o, ulp_bytes_uleb(b));
-	case DW_OP_consts: return push(o, (uint64_t)ulp_bytes_sleb(b));
-	case DW_OP_bregx:
-		value = ulp_bytes_uleb(b);
-		return push_register(walk, o, value, ulp_bytes_sleb(b));
-	case DW_OP_dup: return push_copy(o, 0);
-	case DW_OP_over: return push_copy(o, 1);
-	case DW_OP_pick: return push_copy(o, ulp_bytes_fixed(b, 1));
-	case DW_OP_drop:
-		pop(o);
-		return;
-	case DW_OP_deref: return dereference(walk, o, sizeof(value));
-	case DW_OP_deref_size: return dereference(walk, o, ulp_bytes_fixed(b, 1));
-	case DW_OP_neg: return push(o, -pop(o));
-	case DW_OP_not: return push(o, ~pop(o));
-	case DW_OP_plus_uconst:
-		value = pop(o);
-		return push(o, value + ulp_bytes_uleb(b));
-	default: return binary(o, op);
-	}
-}
-
-static void jump(struct ulp_bytes *b, const struct ulp_cfi_rule *rule, int64_t distance)
-{
-	int64_t at = b->at - rule->expression + distance;
-
-	if (at < 0 || (uint64_t)at > rule->length)
-		b->bad = true;
-	else
-		b->at = rule->expression + at;
-}
-
-/* The CFA is the first operand of all but the CFA's own. */
-static bool evaluate(const struct walk *walk, const struct ulp_cfi_rule *rule,
-		     const uint64_t *cfa, uint64_t *out)
-{
-	struct ulp_bytes b = { .at = rule->expression, .end = rule->expression + rule->length };
-	struct operands o = { .nr = 0 };
-
-	if (cfa)
-		push(&o, *cfa);
-	for (size_t i = 0; b.at < b.end && !b.bad && !o.bad; i++) {
-		uint8_t op = *b.at++;
-		int64_t distance;
-
-		if (i == OPERATIONS_MAX)
-			return false;
-		if (op != DW_OP_skip && op != DW_OP_bra) {
-			operation(walk, &o, op, &b);
-			continue;
-		}
-		distance = ulp_bytes_signed(&b, 2);
-		if (op == DW_OP_skip || pop(&o))
-			jump(&b, rule, distance);
-	}
-	*out = pop(&o);
-	return !b.bad && !o.bad;
-}
-
 /* ---- one step ---- */
 
-static bool find_cfa(const struct walk *walk, uint64_t *cfa)
+static bool find_cfa(const struct ulp_walk *walk, uint64_t *cfa)
 {
 	const struct ulp_cfi_rule *rule = &walk->row.cfa;
 
 	if (rule->how == ULP_CFI_VAL_EXPRESSION)
-		return evaluate(walk, rule, NULL, cfa);
+		return ulp_expression(walk, rule, NULL, cfa);
 	if (rule->how != ULP_CFI_OFFSET || !walk->regs[rule->reg].known)
 		return false;
 	*cfa = walk->regs[rule->reg].value + (uint64_t)rule->offset;
 	return true;
 }
 
-static bool load(const struct walk *walk, uint64_t addr, struct value *out)
+static bool load(const struct ulp_walk *walk, uint64_t addr, struct ulp_value *out)
 {
-	*out = (struct value){ .slot = addr, .reg = -1 };
+	*out = (struct ulp_value){ .slot = addr, .reg = -1 };
 	out->known = !ulp_thread_word(walk->target, walk->thread, addr, &out->value);
 	return out->known;
 }
 
 /* A register of the caller; false if its rule cannot be followed. */
-static bool caller_register(const struct walk *walk, unsigned int reg, uint64_t cfa,
-			    struct value *out)
+static bool caller_register(const struct ulp_walk *walk, unsigned int reg, uint64_t cfa,
+			    struct ulp_value *out)
 {
 	const struct ulp_cfi_rule *rule = &walk->row.regs[reg];
 	uint64_t addr;
 
-	*out = (struct value){ .reg = -1 };
+	*out = (struct ulp_value){ .reg = -1 };
 	switch (rule->how) {
 	case ULP_CFI_UNSPECIFIED:
 		if (reg == ULP_DW_RSP)
-			*out = (struct value){ .value = cfa, .reg = -1, .known = true };
+			*out = (struct ulp_value){ .value = cfa, .reg = -1, .known = true };
 		else if (preserved[reg])
 			*out = walk->regs[reg];
 		return true;
@@ -281,14 +103,14 @@ static bool caller_register(const struct walk *walk, unsigned int reg, uint64_t 
 	case ULP_CFI_OFFSET:
 		return load(walk, cfa + (uint64_t)rule->offset, out);
 	case ULP_CFI_VAL_OFFSET:
-		*out = (struct value){
+		*out = (struct ulp_value){
 			.value = cfa + (uint64_t)rule->offset, .reg = -1, .known = true,
 		};
 		return true;
 	case ULP_CFI_EXPRESSION:
-		return evaluate(walk, rule, &cfa, &addr) && load(walk, addr, out);
+		return ulp_expression(walk, rule, &cfa, &addr) && load(walk, addr, out);
 	case ULP_CFI_VAL_EXPRESSION:
-		out->known = evaluate(walk, rule, &cfa, &out->value);
+		out->known = ulp_expression(walk, rule, &cfa, &out->value);
 		return out->known;
 	}
 	return false;
@@ -332,7 +154,7 @@ static bool is_call(const uint8_t *end, size_t length)
 }
 
 /* Whether a call may have left the return address @ip. */
-static bool is_behind_call(const struct walk *walk, uint64_t ip)
+static bool is_behind_call(const struct ulp_walk *walk, uint64_t ip)
 {
 	uint8_t code[CALL_MAX];
 	size_t have = sizeof(code);
@@ -347,7 +169,7 @@ static bool is_behind_call(const struct walk *walk, uint64_t ip)
 }
 
 /* The handler of a signal returns to the frame that the kernel made. */
-static bool is_signal_frame(const struct walk *walk, uint64_t ip)
+static bool is_signal_frame(const struct ulp_walk *walk, uint64_t ip)
 {
 	struct ulp_cfi_row row;
 
@@ -374,7 +196,7 @@ static int add_frame(struct ulp_unwind *out, const struct ulp_frame *frame)
  * How far the signal frame at @sp reaches: up to the stack pointer it saved,
  * unless that is of another stack, which shows in the ucontext.
  */
-static uint64_t signal_frame_end(const struct walk *walk, uint64_t sp, uint64_t interrupted)
+static uint64_t signal_frame_end(const struct ulp_walk *walk, uint64_t sp, uint64_t interrupted)
 {
 	uint64_t base = 0, size = 0;
 
@@ -389,9 +211,9 @@ static uint64_t signal_frame_end(const struct walk *walk, uint64_t sp, uint64_t 
 }
 
 /* From @frame, whose row is in @walk, to its caller. */
-static bool step(struct walk *walk, struct ulp_frame *frame, struct ulp_frame *caller)
+static bool step(struct ulp_walk *walk, struct ulp_frame *frame, struct ulp_frame *caller)
 {
-	struct value regs[ULP_DW_REGISTERS], *back = &regs[ULP_DW_RA];
+	struct ulp_value regs[ULP_DW_REGISTERS], *back = &regs[ULP_DW_RA];
 	bool signal = walk->row.signal;
 	uint64_t cfa, sp = frame->sp;
 
@@ -431,16 +253,16 @@ static bool step(struct walk *walk, struct ulp_frame *frame, struct ulp_frame *c
 	return true;
 }
 
-static void start(struct walk *walk, const struct ulp_regs *regs, struct ulp_frame *frame)
+static void start(struct ulp_walk *walk, const struct ulp_regs *regs, struct ulp_frame *frame)
 {
 	const uint64_t *places = (const uint64_t *)regs;
 
 	for (unsigned int i = 0; i < ULP_DW_RA; i++)
-		walk->regs[i] = (struct value){
+		walk->regs[i] = (struct ulp_value){
 			.value = places[ulp_regs_place[i]], .reg = ulp_regs_place[i],
 			.known = true,
 		};
-	walk->regs[ULP_DW_RA] = (struct value){ .value = regs->ip, .reg = -1, .known = true };
+	walk->regs[ULP_DW_RA] = (struct ulp_value){ .value = regs->ip, .reg = -1, .known = true };
 	*frame = (struct ulp_frame){
 		.ip = regs->ip, .sp = regs->sp, .end = regs->sp, .reg = -1, .exact = true,
 	};
@@ -449,7 +271,7 @@ static void start(struct walk *walk, const struct ulp_regs *regs, struct ulp_fra
 int ulp_unwind(const struct ulp_target *target, struct ulp_cfi *cfi,
 	       const struct ulp_thread_copy *thread, struct ulp_unwind *out)
 {
-	struct walk walk = { .target = target, .cfi = cfi, .thread = thread, .out = out };
+	struct ulp_walk walk = { .target = target, .cfi = cfi, .thread = thread, .out = out };
 	struct ulp_frame frame, caller;
 	int err;
 

@@ -57,6 +57,33 @@ int ulp_unwind(const struct ulp_target *target, struct ulp_cfi *cfi,
 	       const struct ulp_thread_copy *thread, struct ulp_unwind *out);
 void ulp_unwind_free(struct ulp_unwind *unwind);
 
+/* ---- between unwind.c and expression.c ---- */
+
+/* A register of a frame: known or not, and where it is kept. */
+struct ulp_value {
+	uint64_t value;
+	uint64_t slot;			/* address, 0 none */
+	int reg;			/* place in struct ulp_regs, -1 none */
+	bool known;
+};
+
+struct ulp_walk {
+	const struct ulp_target *target;
+	struct ulp_cfi *cfi;
+	const struct ulp_thread_copy *thread;
+	struct ulp_unwind *out;
+	struct ulp_value regs[ULP_DW_REGISTERS];
+	struct ulp_cfi_row row;
+	unsigned int signals;
+};
+
+/*
+ * Value of an expression; @cfa is the first operand of all but the CFA's own,
+ * which has NULL.  False if it makes no sense.
+ */
+bool ulp_expression(const struct ulp_walk *walk, const struct ulp_cfi_rule *rule,
+		    const uint64_t *cfa, uint64_t *out);
+
 /* A register's place in struct ulp_regs, by its DWARF number below 16. */
 extern const uint8_t ulp_regs_place[16];
 

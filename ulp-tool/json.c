@@ -66,6 +66,21 @@ json_object *json_list(json_object *object, const char *key)
 	return list;
 }
 
+static json_object *json_lines(const char *text)
+{
+	json_object *list = checked(json_object_new_array());
+	size_t length;
+
+	for (; *text; text += length + (text[length] == '\n')) {
+		char line[256];
+
+		length = strcspn(text, "\n");
+		snprintf(line, sizeof(line), "%.*s", (int)length, text);
+		json_object_array_add(list, json_text(line));
+	}
+	return list;
+}
+
 static json_object *json_blocker(const struct ulp_result *result)
 {
 	json_object *blocker = json_new();
@@ -76,6 +91,8 @@ static json_object *json_blocker(const struct ulp_result *result)
 	json_put(blocker, "ip", json_address(result->blocker_ip));
 	json_put(blocker, "slot", result->blocker_slot ? json_address(result->blocker_slot) : NULL);
 	json_put(blocker, "value", json_address(result->blocker_value));
+	json_put(blocker, "frame", json_object_new_int64(result->blocker_frame));
+	json_put(blocker, "backtrace", json_lines(result->blocker_backtrace));
 	return blocker;
 }
 
@@ -98,6 +115,7 @@ json_object *json_outcome(const struct visit *visit, const struct outcome *outco
 	json_put(object, "message", json_text(result->message));
 	json_put(object, "freeze_ns", json_object_new_int64((int64_t)result->freeze_ns));
 	json_put(object, "max_freeze_ns", json_object_new_int64((int64_t)result->max_freeze_ns));
+	json_put(object, "hold_ns", json_object_new_int64((int64_t)result->hold_ns));
 	json_put(object, "attempts", json_object_new_int64(result->attempts));
 	json_put(object, "threads", json_object_new_int64(result->threads));
 	json_put(object, "backend", json_text(backend_name(result->backend)));

@@ -18,7 +18,7 @@
 #define CMD_ANY		(~0U)
 
 enum option_value {	/* of options without a letter, as getopt_long() returns them */
-	OPTION_TIMEOUT = 256, OPTION_MAX_FREEZE, OPTION_BACKEND, OPTION_REVERT,
+	OPTION_TIMEOUT = 256, OPTION_MAX_FREEZE, OPTION_MAX_HOLD, OPTION_BACKEND, OPTION_REVERT,
 	OPTION_REVERT_ALL, OPTION_ALL_OF, OPTION_ALL, OPTION_RECURSIVE, OPTION_EVERY_ONE,
 	OPTION_JOBS, OPTION_NO_THREADS, OPTION_ONLY_LIVEPATCHED, OPTION_USAGE,
 	OPTION_COUNT,
@@ -47,6 +47,10 @@ static const struct option_info infos[] = {
 	{ OPTION_TIMEOUT, "timeout", "S", CMD_CHANGE, "give up after S seconds when busy (10)" },
 	{ OPTION_MAX_FREEZE, "max-freeze", "US", CMD_CHANGE,
 	  "hold a process for at most US microseconds" },
+	{ OPTION_MAX_HOLD, "max-hold", "US", CMD_CHANGE,
+	  "hold a thread for at most US microseconds to look into it" },
+	{ 'c', "check-stack", NULL, CMD_CHANGE,
+	  "only if no thread is inside the patched library at all" },
 	{ OPTION_BACKEND, "backend", "NAME", CMD_CHANGE,
 	  "how to hold it: auto, gate or stop-machine" },
 	{ 'n', "dry-run", NULL, CMD_CHANGE, "do all but the writing" },
@@ -281,6 +285,12 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		break;
 	case OPTION_MAX_FREEZE:
 		options->change.max_freeze_ns = 1000 * parse_number(tool, info, value, 1, 60000000);
+		break;
+	case OPTION_MAX_HOLD:
+		options->change.max_hold_ns = 1000 * parse_number(tool, info, value, 1, 10000000);
+		break;
+	case 'c':
+		options->change.check_stack = true;
 		break;
 	case OPTION_BACKEND:
 		options->change.backend = parse_backend(tool, info, value);

@@ -292,9 +292,29 @@ static void put_success(FILE *out, const struct outcome *outcome, bool dry_run)
 
 	put_subject(out, outcome);
 	fprintf(out, dry_run ? " would be %s" : " %s", apply ? "applied" : "reverted");
-	fprintf(out, " (%" PRIu64 ".%03u ms frozen, %u thread%s, attempt %u)\n",
+	fprintf(out, " (%" PRIu64 ".%03u ms frozen, %u thread%s, attempt %u, proof: %s",
 		result->freeze_ns / 1000000, (unsigned int)(result->freeze_ns / 1000 % 1000),
-		result->threads, result->threads == 1 ? "" : "s", result->attempts);
+		result->threads, result->threads == 1 ? "" : "s", result->attempts,
+		result->proof);
+	if (result->hold_ns)
+		fprintf(out, ", a thread held %" PRIu64 ".%03u ms", result->hold_ns / 1000000,
+			(unsigned int)(result->hold_ns / 1000 % 1000));
+	fputs(")\n", out);
+}
+
+static void put_backtrace(FILE *out, const char *text)
+{
+	size_t length;
+
+	for (; *text; text += length + (text[length] == '\n')) {
+		char line[256];
+
+		length = strcspn(text, "\n");
+		snprintf(line, sizeof(line), "%.*s", (int)length, text);
+		fputs("    ", out);
+		put_text(out, line);
+		fputc('\n', out);
+	}
 }
 
 static void put_refusal(FILE *out, const struct process *process, const struct outcome *outcome)
@@ -315,6 +335,7 @@ static void put_refusal(FILE *out, const struct process *process, const struct o
 		put_text(out, message);
 	}
 	fputc('\n', out);
+	put_backtrace(out, result->blocker_backtrace);
 }
 
 void outcome_add(struct visit *visit, const struct outcome *outcome)

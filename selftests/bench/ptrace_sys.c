@@ -61,6 +61,12 @@ int ulp_sys_unmap(int session, uint64_t addr, uint64_t length, uint64_t max_free
 	return -EOPNOTSUPP;
 }
 
+/* Nor does it hold anybody. */
+int ulp_sys_release(int session, uint64_t *hold_ns)
+{
+	return -EOPNOTSUPP;
+}
+
 int ulp_sys_transact(int session, struct ulp_transact *transact)
 {
 	return by_ptrace_transact(pid_of(session), session, transact);

@@ -30,7 +30,7 @@ test_lines() {
 	lib
 	who="victim_lib \(pid: ${PID[lib]}\)"
 	tool 0 apply -p "${PID[lib]}" "$ANSWER"
-	prints "$who: SUCCESS $ANSWER applied \([0-9]+\.[0-9]{3} ms frozen, 1 thread, attempt 1\)"
+	prints "$who: SUCCESS $ANSWER applied \([0-9]+\.[0-9]{3} ms frozen, 1 thread, attempt 1, proof: scan\)"
 	prints 'ulp-tool: 1 succeeded, 0 skipped, 0 failed'
 	lines 2
 	tool 0 apply -p "${PID[lib]}" "$ANSWER"

@@ -16,7 +16,8 @@
 static struct ulp_context *ctx;
 static struct ulp_patch *patch;
 static unsigned int done, refused, attempts;
-static unsigned long long longest;
+static unsigned long long longest, longest_hold;
+static unsigned int unwound;
 
 static bool may_happen(int code)
 {
@@ -37,7 +38,7 @@ static bool may_happen(int code)
 static int change(struct ulp_target *target, bool revert)
 {
 	struct ulp_options options = { .sz = sizeof(options), .timeout_ns = 60000000000ull,
-				       .attempts = 200 };
+				       .attempts = 200, .max_hold_ns = 5000000000ull };
 	struct ulp_result result = { .sz = sizeof(result) };
 	int code;
 
@@ -48,6 +49,10 @@ static int change(struct ulp_target *target, bool revert)
 	attempts += result.attempts;
 	if (result.max_freeze_ns > longest)
 		longest = result.max_freeze_ns;
+	if (result.hold_ns > longest_hold)
+		longest_hold = result.hold_ns;
+	if (!code && !strcmp(result.proof, "unwound"))
+		unwound++;
 	return code;
 }
 
@@ -95,8 +100,8 @@ int main(int argc, char **argv)
 			break;
 		}
 	}
-	printf("done=%u refused=%u attempts=%u longest-freeze-us=%llu\n", done, refused, attempts,
-	       longest / 1000);
+	printf("done=%u unwound=%u refused=%u attempts=%u longest-freeze-us=%llu longest-hold-us=%llu\n",
+	       done, unwound, refused, attempts, longest / 1000, longest_hold / 1000);
 	ulp_patch_close(patch);
 	ulp_context_free(ctx);
 	return code ? 1 : 0;

@@ -12,9 +12,10 @@ COUNT=$(scaled 30)
 storm() {
 	start_victim storm "$VICTIMS/victim_storm" "$1"
 	cycles outer "$COUNT"
-	apply outer
+	# eight threads, one after the other, on an emulated machine
+	apply outer --max-hold 5000000 --timeout 60 --retries 1000
 	expect 0x20304 outer
-	revert outer
+	revert outer --max-hold 5000000 --timeout 60 --retries 1000
 	expect "old=1 new=1 mixed=0 failed=0 busy=1" end
 	expect 0x10102 outer
 	end_victim

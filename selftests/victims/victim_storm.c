@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include "hammer.h"
 
-#define NR_THREADS	4
+#define NR_THREADS	8
 
 static volatile int storm_stop;
 static volatile uint64_t rounds, failures;
@@ -33,28 +33,6 @@ static void count(long value)
 	pthread_mutex_lock(&lock);
 	hammer_count(&counts, value);
 	pthread_mutex_unlock(&lock);
-}
-
-/*
- * A call that leaves no words behind.  The next frames of the loop would lie
- * over its return addresses without writing to all of them, and the scan takes
- * a word for a frame (Documentation/consistency.rst): the loop would be busy
- * while it is elsewhere.
- */
-static __attribute__((noinline)) void scrub(void)
-{
-	volatile char below[4096];
-
-	for (size_t i = 0; i < sizeof(below); i++)
-		below[i] = 0;
-}
-
-static long clean_outer(void)
-{
-	long value = victim_outer();
-
-	scrub();
-	return value;
 }
 
 static void *newborn_main(void *arg)
@@ -112,7 +90,7 @@ static bool storm_malloc(void)
 		block[0] = block[size - 1] = (char)i;
 		free(block);
 	}
-	count(clean_outer());
+	count(victim_outer());
 	return true;
 }
 
@@ -126,7 +104,7 @@ static bool storm_dlopen(void)
 		return false;
 	*(void **)&answer = dlsym(handle, "storm_answer");
 	good = answer && answer() == 4711;
-	count(clean_outer());
+	count(victim_outer());
 	return !dlclose(handle) && good;
 }
 
@@ -141,7 +119,7 @@ static bool storm_localtime(void)
 		good &= localtime_r(&when, &tm) && tm.tm_year >= 70;
 		good &= localtime(&when) != NULL;
 	}
-	count(clean_outer());
+	count(victim_outer());
 	return good;
 }
 
@@ -179,7 +157,7 @@ static bool storm_text(void)
 	    mprotect(start, text[1], PROT_READ | PROT_EXEC) ||
 	    (++round % 16 == 0 && madvise(start, text[1], MADV_DONTNEED)))
 		return false;
-	value = clean_outer();
+	value = victim_outer();
 	/* each of the functions is old or new */
 	count(OUTER_OLD);
 	usleep(2000);

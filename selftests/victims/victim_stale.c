@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Threads with words on their stacks that look like returns into victim_wait()
+ * and victim_spin() of libvictim, and are none; or, at the same places, are.
+ *
+ *	enter WAY	a thread goes in; answers its tid once it is there
+ *	leave		lets it out: what the function returned, 0 if it called none
+ *	damage		overwrites the unwind tables of libvictim and of this program
+ *	answer N
+ */
+#include <fcntl.h>
+#include <link.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include "libvictim.h"
+#include "victim.h"
+
+static pthread_t thread;
+static volatile pid_t inside;
+static volatile int spin_stop, in_handler;
+static volatile long returned;
+static int gate[2], handler_gate[2];
+static volatile uintptr_t vdso;
+
+static void sleep_here(void)
+{
+	char c;
+
+	if (read(gate[0], &c, 1) != 1)
+		abort();
+}
+
+static void spin_here(void)
+{
+	while (!spin_stop)
+		;
+}
+
+/* A frame with old words in it: behind the first instructions of both. */
+#define STALE(then) do {							\
+	volatile uintptr_t words[4] = {						\
+		0, (uintptr_t)victim_wait + 12, (uintptr_t)victim_spin + 12, 0	\
+	};									\
+										\
+	then;									\
+	returned = words[0] + words[3];						\
+} while (0)
+
+static void way_sleeping(void)
+{
+	STALE(sleep_here());
+}
+
+static void way_spinning(void)
+{
+	STALE(spin_here());
+}
+
+/* The same frame, and a live one behind it. */
+static void way_live(void)
+{
+	long value = 0;
+
+	STALE(value = victim_wait(gate[0]));
+	returned = value;
+}
+
+static void way_live_spinning(void)
+{
+	long value = 0;
+
+	STALE(value = victim_spin(&spin_stop));
+	returned = value;
+}
+
+/* Code that no table describes, between it and its caller. */
+extern void bare_call(void (*fn)(void));
+
+__asm__(".pushsection .text\n"
+	".type bare_call,@function\n"
+	"bare_call: sub $8, %rsp\n call *%rdi\n add $8, %rsp\n ret\n"
+	".size bare_call, .-bare_call\n"
+	".popsection\n");
+
+static void way_bare(void)
+{
+	STALE(bare_call(sleep_here));
+}
+
+static void way_bare_live(void)
+{
+	STALE(bare_call(way_live));
+}
+
+/* ---- under signal handlers ---- */
+
+static void on_wait(int sig)
+{
+	char c;
+
+	(void)sig;
+	if (in_handler)
+		return;
+	in_handler = 1;
+	if (read(handler_gate[0], &c, 1) != 1)
+		abort();
+}
+
+static void use_altstack(void)
+{
+	stack_t stack = { .ss_size = 1 << 16 };
+
+	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL))
+		die("sigaltstack");
+}
+
+static void handle(void (*handler)(int sig), int flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+
+	sigaction(SIGUSR2, &action, NULL);
+}
+
+static void way_handler(void)
+{
+	handle(on_wait, 0);
+	STALE(spin_here());
+}
+
+static void way_handler_live(void)
+{
+	handle(on_wait, 0);
+	way_live_spinning();
+}
+
+static void way_altstack(void)
+{
+	use_altstack();
+	handle(on_wait, SA_ONSTACK);
+	STALE(spin_here());
+}
+
+static void way_altstack_live(void)
+{
+	use_altstack();
+	handle(on_wait, SA_ONSTACK);
+	way_live_spinning();
+}
+
+/* Handler words of its own, on the other stack. */
+static void on_stale(int sig)
+{
+	long value = returned;
+
+	STALE(on_wait(sig));
+	returned = value;
+}
+
+static void way_altstack_words(void)
+{
+	use_altstack();
+	handle(on_stale, SA_ONSTACK);
+	STALE(spin_here());
+}
+
+/* Interrupted inside the vDSO. */
+static void on_vdso(int sig, siginfo_t *info, void *context)
+{
+	uintptr_t ip = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+
+	(void)info;
+	if (ip >= vdso && ip < vdso + 0x2000 && !in_handler)
+		on_wait(sig);
+}
+
+static void ask_the_time(void)
+{
+	struct timespec ts;
+
+	while (!spin_stop)
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+}
+
+static void way_vdso(void)
+{
+	struct sigaction action = { .sa_sigaction = on_vdso, .sa_flags = SA_SIGINFO };
+
+	vdso = getauxval(AT_SYSINFO_EHDR);
+	sigaction(SIGUSR2, &action, NULL);
+	STALE(ask_the_time());
+}
+
+/* ---- what calls leave behind by themselves ---- */
+
+/* Frames of the same size as victim_deep()'s lie over what that left. */
+static __attribute__((noinline)) int lie_over(int depth)
+{
+	volatile char page[3000];
+
+	page[depth & 7] = 1;
+	if (depth)
+		return lie_over(depth - 1) + page[depth & 7];
+	sleep_here();
+	return page[0];
+}
+
+static sigjmp_buf escape;
+
+static void on_escape(int sig)
+{
+	(void)sig;
+	siglongjmp(escape, 1);
+}
+
+static void way_leftover(void)
+{
+	handle(on_escape, 0);
+	if (!sigsetjmp(escape, 1))
+		victim_deep(20, handler_gate[0]);
+	in_handler = 1;
+	returned = 0 * lie_over(20);
+}
+
+static const struct way {
+	const char *name;
+	void (*run)(void);
+	bool signalled;		/* interrupt it until it is in the handler */
+	bool spinning;
+} ways[] = {
+	{ "sleeping", way_sleeping, false, false },
+	{ "spinning", way_spinning, false, true },
+	{ "live", way_live, false, false },
+	{ "live_spinning", way_live_spinning, false, true },
+	{ "bare", way_bare, false, false },
+	{ "bare_live", way_bare_live, false, false },
+	{ "handler", way_handler, true, true },
+	{ "handler_live", way_handler_live, true, true },
+	{ "altstack", way_altstack, true, true },
+	{ "altstack_live", way_altstack_live, true, true },
+	{ "altstack_words", way_altstack_words, true, true },
+	{ "vdso", way_vdso, true, true },
+	{ "leftover", way_leftover, true, false },
+};
+
+static const struct way *this_way;
+
+static void *thread_main(void *arg)
+{
+	(void)arg;
+	inside = tid_self();
+	this_way->run();
+	return NULL;
+}
+
+static void enter(const char *arg)
+{
+	struct timespec moment = { .tv_nsec = 1000000 };
+
+	this_way = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		if (!strcmp(ways[i].name, arg))
+			this_way = &ways[i];
+	}
+	if (!this_way) {
+		reply("no such way");
+		return;
+	}
+	inside = 0;
+	spin_stop = in_handler = 0;
+	returned = 0;
+	if (pthread_create(&thread, NULL, thread_main, NULL))
+		die("pthread_create");
+	while (!inside)
+		sched_yield();
+	nanosleep(&moment, NULL);
+	while (this_way->signalled && !in_handler) {
+		syscall(SYS_tgkill, getpid(), inside, SIGUSR2);
+		nanosleep(&moment, NULL);
+	}
+	while ((!this_way->spinning || this_way->signalled) && task_state(inside) != 'S')
+		sched_yield();
+	reply("%d", (int)inside);
+}
+
+static void leave(const char *arg)
+{
+	(void)arg;
+	spin_stop = 1;
+	if (this_way->signalled && this_way->spinning && write(handler_gate[1], "x", 1) != 1)
+		die("write");
+	if (!this_way->spinning && write(gate[1], "x", 1) != 1)
+		die("write");
+	pthread_join(thread, NULL);
+	reply("%ld", returned);
+}
+
+/* Nothing in them makes sense any more. */
+static int damage_object(struct dl_phdr_info *info, size_t size, void *data)
+{
+	bool ours = !*info->dlpi_name || strstr(info->dlpi_name, "libvictim");
+
+	(void)size;
+	(void)data;
+	for (size_t i = 0; ours && i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
+		uintptr_t at = info->dlpi_addr + phdr->p_vaddr, page = at & -4096UL;
+		size_t length = phdr->p_memsz;
+
+		if (phdr->p_type != PT_GNU_EH_FRAME)
+			continue;
+		if (mprotect((void *)page, at + length - page, PROT_READ | PROT_WRITE))
+			die("mprotect");
+		/* behind the header, so that there still seems to be a table */
+		memset((char *)at + 12, 0x5a, length - 12);
+	}
+	return 0;
+}
+
+static void damage(const char *arg)
+{
+	(void)arg;
+	dl_iterate_phdr(damage_object, NULL);
+	reply("done");
+}
+
+static void answer(const char *arg)
+{
+	reply("%d", victim_answer(atoi(arg)));
+}
+
+int main(void)
+{
+	static const struct victim_command commands[] = {
+		{ "enter", enter },
+		{ "leave", leave },
+		{ "damage", damage },
+		{ "answer", answer },
+		{ NULL, NULL },
+	};
+
+	/* enter() may send it before there is a handler */
+	signal(SIGUSR2, SIG_IGN);
+	if (pipe2(gate, O_CLOEXEC) || pipe2(handler_gate, O_CLOEXEC))
+		die("pipe");
+	return victim_talk(commands);
+}
