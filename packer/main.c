@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "packer.h"
+#include "build.h"
 
 static const struct {
 	const char *name;
@@ -14,6 +15,8 @@ static const struct {
 } commands[] = {
 	{ "diff", cmd_diff, "make a container of objects compiled before and after a change" },
 	{ "pack", cmd_pack, "make a container of a description and a shared object" },
+	{ "build", cmd_build, "make containers of a source diff: builds before and after it" },
+	{ "make", cmd_make, "the same for all that make(1) builds here" },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -30,6 +33,8 @@ static void print_usage(FILE *file)
 
 int main(int argc, char **argv)
 {
+	if (argc > 0)
+		recorder_main(argc, argv);
 	if (argc < 2) {
 		print_usage(stderr);
 		return EXIT_USAGE;

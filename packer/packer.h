@@ -23,6 +23,8 @@
 /* main.c: one file per command */
 int cmd_diff(int argc, char **argv);
 int cmd_pack(int argc, char **argv);
+int cmd_build(int argc, char **argv);
+int cmd_make(int argc, char **argv);
 
 enum { EXIT_MADE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOTHING = 3 };
 

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * ulp-packer build and ulp-packer make: their options.  steps.c does it.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "packer.h"
+#include "build.h"
+
+#define COMMON_OPTIONS \
+	"  -i, --id=ID             name of the patch, instead of the first diff's\n" \
+	"  -j, --jobs=N            how many compilers we run at a time (one per processor)\n" \
+	"      --keep=DIR          work in DIR, which is new or empty, and leave all there\n" \
+	"      --rebuild           build with the diff too, even if it seems to touch\n" \
+	"                          nothing but sources\n" \
+	"      --new-data=NAME     this static variable may begin anew with its initial\n" \
+	"                          value, though it looks like a renamed one\n" \
+	"      --allow-exceptions  allow code that handles C++ exceptions; needs\n" \
+	"                          libulp-preload in the target\n" \
+	"      --explain           print why each function is in the patch, and how its\n" \
+	"                          place in the target is known\n" \
+	"  -q, --quiet             print errors only\n" \
+	"  -?, --help              print this and exit\n" \
+	"  -V, --version           print the version and exit\n" \
+	"\n" \
+	"Exit status: 0 made, 1 refused or failed, 2 wrong usage, 3 the diff changes no\n" \
+	"code.\n"
+
+static const char build_usage[] =
+	"Usage: ulp-packer build [OPTION]... --target=BINARY --diff=FILE... -- COMMAND...\n"
+	"Make a patch for a running program or library of a source diff.  COMMAND builds\n"
+	"the source as BINARY was built; it runs in a copy, with the compilers that PATH\n"
+	"finds.\n"
+	"\n"
+	"      --source=DIR        the source, without the diff (the current directory)\n"
+	"      --target=BINARY     what runs; may be given several times\n"
+	"      --debug=FILE        separate debug file of the target named before it\n"
+	"      --diff=FILE         what to change, as for patch -p1; may be given several\n"
+	"                          times\n"
+	"  -o, --output=FILE       write the container there (ID.so); DIR/ for one file per\n"
+	"                          target, DIR/BUILD-ID.so\n"
+	COMMON_OPTIONS;
+
+static const char make_usage[] =
+	"Usage: ulp-packer make [OPTION]... DIFF...\n"
+	"Make patches of source diffs for all programs and libraries that make(1) builds in\n"
+	"the current directory and that the diffs change: patchroot/BUILD-ID.so.\n"
+	"\n"
+	COMMON_OPTIONS;
+
+enum { OPT_SOURCE = 256, OPT_TARGET, OPT_DEBUG, OPT_DIFF, OPT_KEEP, OPT_REBUILD, OPT_NEW_DATA,
+       OPT_EXCEPTIONS, OPT_EXPLAIN };
+
+#define COMMON_LONG \
+	{ "id", required_argument, NULL, 'i' }, \
+	{ "jobs", required_argument, NULL, 'j' }, \
+	{ "keep", required_argument, NULL, OPT_KEEP }, \
+	{ "rebuild", no_argument, NULL, OPT_REBUILD }, \
+	{ "new-data", required_argument, NULL, OPT_NEW_DATA }, \
+	{ "allow-exceptions", no_argument, NULL, OPT_EXCEPTIONS }, \
+	{ "explain", no_argument, NULL, OPT_EXPLAIN }, \
+	{ "quiet", no_argument, NULL, 'q' }, \
+	{ "help", no_argument, NULL, 'h' }, \
+	{ "version", no_argument, NULL, 'V' }, \
+	{ NULL, 0, NULL, 0 }
+
+static const struct option build_options[] = {
+	{ "source", required_argument, NULL, OPT_SOURCE },
+	{ "target", required_argument, NULL, OPT_TARGET },
+	{ "debug", required_argument, NULL, OPT_DEBUG },
+	{ "diff", required_argument, NULL, OPT_DIFF },
+	{ "output", required_argument, NULL, 'o' },
+	COMMON_LONG
+};
+
+static const struct option make_options[] = { COMMON_LONG };
+
+static const char name_characters[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
+
+static int usage_error(const char *verb, const char *text)
+{
+	error("%s", text);
+	fprintf(stderr, "Try 'ulp-packer %s --help'.\n", verb);
+	return EXIT_USAGE;
+}
+
+static bool read_jobs(const char *text, unsigned int *jobs)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	*jobs = value;
+	return isdigit((unsigned char)text[0]) && !*end && value > 0 && value <= 4096;
+}
+
+/* -1: go on */
+static int parse(const char *verb, int argc, char **argv, const char *letters,
+		 const struct option *options, const char *usage, struct build *build)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		switch (c) {
+		case OPT_SOURCE:
+			build->source = optarg;
+			break;
+		case OPT_TARGET:
+			append(build->targets, build->nr_targets).path = optarg;
+			break;
+		case OPT_DEBUG:
+			if (!build->nr_targets)
+				return usage_error(verb, "--debug comes behind its --target");
+			build->targets[build->nr_targets - 1].debug = optarg;
+			break;
+		case OPT_DIFF:
+			append(build->diffs, build->nr_diffs) = optarg;
+			break;
+		case OPT_KEEP:
+			build->keep = optarg;
+			break;
+		case OPT_REBUILD:
+			build->rebuild = true;
+			break;
+		case OPT_NEW_DATA:
+			append(build->new_data, build->nr_new_data) = optarg;
+			break;
+		case OPT_EXCEPTIONS:
+			build->allow_exceptions = true;
+			break;
+		case OPT_EXPLAIN:
+			build->explain = true;
+			break;
+		case 'o':
+			build->out = optarg;
+			break;
+		case 'i':
+			if (!optarg[0] || strlen(optarg) > 64 ||
+			    optarg[strspn(optarg, name_characters)])
+				return usage_error(verb,
+						   "an id has 1 to 64 characters of [A-Za-z0-9._+-]");
+			build->name = optarg;
+			break;
+		case 'j':
+			if (!read_jobs(optarg, &build->parallel))
+				return usage_error(verb, "--jobs needs a number from 1 to 4096");
+			break;
+		case 'q':
+			verbosity = -1;
+			break;
+		case 'V':
+			puts("ulp-packer " ULP_VERSION);
+			return EXIT_MADE;
+		case '?':
+			/* getopt's word for what it does not know, too */
+			if (strcmp(argv[optind - 1], "-?") != 0) {
+				fprintf(stderr, "Try 'ulp-packer %s --help'.\n", verb);
+				return EXIT_USAGE;
+			}
+			fputs(usage, stdout);
+			return EXIT_MADE;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_MADE;
+		}
+	}
+	return -1;
+}
+
+/* The first diff's name without .diff or .patch, of allowed characters. */
+static const char *default_name(const char *diff)
+{
+	char *name = xstrdup(base_name(diff)), *dot = strrchr(name, '.');
+
+	if (dot && dot > name && (!strcmp(dot, ".diff") || !strcmp(dot, ".patch")))
+		*dot = '\0';
+	if (strlen(name) > 64)
+		name[64] = '\0';
+	for (char *c = name; *c; c++)
+		if (!strchr(name_characters, *c))
+			*c = '_';
+	return name;
+}
+
+static void set_defaults(struct build *build)
+{
+	struct stat stat_out;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!build->parallel)
+		build->parallel = processors > 0 ? processors : 1;
+	if (!build->source)
+		build->source = ".";
+	if (!build->name)
+		build->name = default_name(build->diffs[0]);
+	if (!build->out)
+		build->out = xasprintf("%s.so", build->name);
+	else if (!stat(build->out, &stat_out) && S_ISDIR(stat_out.st_mode))
+		build->out = xasprintf("%s/", build->out);
+}
+
+static bool diffs_are_there(const struct build *build)
+{
+	for (size_t i = 0; i < build->nr_diffs; i++) {
+		if (access(build->diffs[i], R_OK)) {
+			error("%s: %s", build->diffs[i], strerror(errno));
+			return false;
+		}
+	}
+	return true;
+}
+
+int cmd_build(int argc, char **argv)
+{
+	struct build build = { 0 };
+	int status;
+
+	status = parse("build", argc, argv, "+o:i:j:qV?h", build_options, build_usage, &build);
+	if (status >= 0)
+		return status;
+	if (!build.nr_targets)
+		return usage_error("build", "no --target given");
+	if (!build.nr_diffs)
+		return usage_error("build", "no --diff given");
+	if (optind == argc)
+		return usage_error("build", "no build command given");
+	build.command = argv + optind;
+	if (build.out && !build.out[0])
+		return usage_error("build", "--output is empty");
+	set_defaults(&build);
+	if (build.nr_targets > 1 && build.out[strlen(build.out) - 1] != '/')
+		return usage_error("build", "several targets need a directory: -o DIR/");
+	return diffs_are_there(&build) ? build_patches(&build) : EXIT_FAILED;
+}
+
+int cmd_make(int argc, char **argv)
+{
+	struct build build = { .out = "patchroot/" };
+	char *command[3] = { (char *)"make" };
+	int status;
+
+	status = parse("make", argc, argv, "i:j:qV?h", make_options, make_usage, &build);
+	if (status >= 0)
+		return status;
+	if (optind == argc)
+		return usage_error("make", "no diff given");
+	build.diffs = argv + optind;
+	build.nr_diffs = argc - optind;
+	set_defaults(&build);
+	command[1] = xasprintf("-j%u", build.parallel);
+	build.command = command;
+	return diffs_are_there(&build) ? build_patches(&build) : EXIT_FAILED;
+}
