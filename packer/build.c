@@ -82,9 +82,6 @@ static const struct option build_options[] = {
 
 static const struct option make_options[] = { COMMON_LONG };
 
-static const char name_characters[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
-
 static int usage_error(const char *verb, const char *text)
 {
 	error("%s", text);
@@ -142,8 +139,7 @@ static int parse(const char *verb, int argc, char **argv, const char *letters,
 			build->out = optarg;
 			break;
 		case 'i':
-			if (!optarg[0] || strlen(optarg) > 64 ||
-			    optarg[strspn(optarg, name_characters)])
+			if (!name_is_good(optarg))
 				return usage_error(verb,
 						   "an id has 1 to 64 characters of [A-Za-z0-9._+-]");
 			build->name = optarg;
@@ -174,21 +170,6 @@ static int parse(const char *verb, int argc, char **argv, const char *letters,
 	return -1;
 }
 
-/* The first diff's name without .diff or .patch, of allowed characters. */
-static const char *default_name(const char *diff)
-{
-	char *name = xstrdup(base_name(diff)), *dot = strrchr(name, '.');
-
-	if (dot && dot > name && (!strcmp(dot, ".diff") || !strcmp(dot, ".patch")))
-		*dot = '\0';
-	if (strlen(name) > 64)
-		name[64] = '\0';
-	for (char *c = name; *c; c++)
-		if (!strchr(name_characters, *c))
-			*c = '_';
-	return name;
-}
-
 static void set_defaults(struct build *build)
 {
 	struct stat stat_out;
@@ -199,7 +180,7 @@ static void set_defaults(struct build *build)
 	if (!build->source)
 		build->source = ".";
 	if (!build->name)
-		build->name = default_name(build->diffs[0]);
+		build->name = default_name(default_name(build->diffs[0], ".diff"), ".patch");
 	if (!build->out)
 		build->out = xasprintf("%s.so", build->name);
 	else if (!stat(build->out, &stat_out) && S_ISDIR(stat_out.st_mode))

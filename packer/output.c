@@ -281,12 +281,12 @@ static enum part in_elf(struct question *question, const char *path, int fd, Elf
 		return data && size > 7 && !memcmp(data, "!<thin>", 7) ? PART_MAYBE : PART_NO;
 	if (header.e_type != ET_REL)
 		return PART_NO;		/* a shared library is not taken in */
+	if (is_compiled(question->calls, path))
+		return PART_NO;		/* another unit's, though it may look the same */
 	if (is_object(question, data, size))
 		return PART_YES;	/* it was renamed or copied */
 	/* of several, by ld -r, which may have been called by itself */
-	if (is_linked(question->calls, path))
-		return linked_into(question, path);
-	return is_compiled(question->calls, path) ? PART_NO : PART_MAYBE;
+	return is_linked(question->calls, path) ? linked_into(question, path) : PART_MAYBE;
 }
 
 static enum part in_file(struct question *question, const char *path)

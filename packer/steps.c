@@ -317,6 +317,32 @@ static void say_twin(const struct target *target, const struct output *output)
 			target->path, output->path);
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	size_t sizes[2];
+	char *data[2];
+	bool same;
+
+	if (!a || !b)
+		return a == b;
+	data[0] = file_read(a, &sizes[0]);
+	data[1] = file_read(b, &sizes[1]);
+	same = data[0] && data[1] && sizes[0] == sizes[1] && !memcmp(data[0], data[1], sizes[0]);
+	free(data[0]);
+	free(data[1]);
+	return same;
+}
+
+/* The same source compiled twice to the same: it does not matter which is linked. */
+static bool is_there(const struct diff_pair *pairs, size_t nr, const struct unit *unit)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (same_file(pairs[i].orig, unit->versions[TREE_ORIGINAL].made) &&
+		    same_file(pairs[i].patched, unit->versions[TREE_FIXED].made))
+			return true;
+	return false;
+}
+
 static int make_patch(struct work *work, const struct target *target,
 		      const struct output *output)
 {
@@ -342,7 +368,7 @@ static int make_patch(struct work *work, const struct target *target,
 
 		if (unit->changed)
 			part = output_has(&work->scratch, &work->calls, output->path, unit);
-		if (part == PART_NO)
+		if (part == PART_NO || is_there(pairs, request.nr_pairs, unit))
 			continue;
 		pair = &append(pairs, request.nr_pairs);
 		pair->name = unit->name;

@@ -299,7 +299,7 @@ bool file_write(const char *path, const void *data, size_t size)
 	size_t done = 0;
 	ssize_t put = 0;
 
-	while (fd >= 0 && done < size && (put = write(fd, data + done, size - done)) > 0)
+	while (fd >= 0 && done < size && (put = write(fd, (const char *)data + done, size - done)) > 0)
 		done += put;
 	if (fd < 0 || put < 0 || close(fd))
 		return failed(path);

@@ -1,0 +1,442 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# timeout: 300
+#
+# ulp-packer build: which units a diff changes, in builds of all kinds; what it
+# leaves behind.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/build.lib"
+
+# ---- diffs ----
+
+test_source() {
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/calls++/calls += 2/' src/a.c"
+	build 0 --diff fix.diff -o out.so -- make
+	changed src/a.c
+	tells "reproduced"
+	functions answer
+}
+
+# Each function that uses a changed header, and none that does not.
+test_header() {
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h; echo '#define NEVER 1' >>src/a.h"
+	build 0 --diff fix.diff -o out.so -- make -j4
+	changed src/b.c
+	functions other
+}
+
+test_comment_changes_nothing() {
+	project
+	ship
+	fix fix.diff <<<"sed -i '1i /* a comment */' src/a.c src/a.h; echo 'Read me.' >README"
+	build 3 --diff fix.diff -o out.so -- make
+	changed
+	[ ! -e "$WORK/out.so" ] || fail "a container was made"
+}
+
+# Lines that move change what assert() says, and no code.
+test_line_numbers() {
+	project
+	ship
+	fix fix.diff <<-'END'
+	sed -i 's/^static int calls;/&\n\n\n\n/; s/^int checked/\n&/' src/a.c
+	sed -i 's/^#define FACTOR/\n\n&/' src/a.h
+	END
+	build 3 --diff fix.diff -o out.so -- make
+	changed
+	fix fix.diff <<<"sed -i 's/calls++;/calls += 2;\n\tcalls--;\n\tcalls++;/' src/a.c"
+	build 0 --diff fix.diff -o out.so -- make
+	functions answer
+}
+
+test_several_diffs() {
+	project
+	ship
+	fix one.diff <<<"sed -i 's/calls++/calls += 2/' src/a.c"
+	# the second is made for what the first leaves, and its place has moved
+	fix two.diff <<<"sed -i 's/return x + 1/return x + 2/' src/a.c"
+	sed -i 's/^@@ -[0-9]*/@@ -1/' "$WORK/two.diff"
+	build 0 --diff one.diff --diff two.diff -o out.so -- make
+	changed src/a.c
+	functions answer checked
+}
+
+test_new_file() {
+	project
+	ship
+	fix fix.diff <<-'END'
+	echo 'int helper(int x); int helper(int x) { return x + 7; }' >src/c.c
+	sed -i 's/^OBJECTS = /&src\/c.o /' Makefile
+	sed -i 's/return x . STEP/int helper(int); return helper(x) * STEP/' src/b.c
+	END
+	build 0 --diff fix.diff -o out.so -- make
+	tells "building with it"
+	changed src/b.c src/c.c
+	functions other
+}
+
+# A header that is found before another one of that name.
+test_new_header() {
+	project
+	mkdir "$PROJ/common"
+	mv "$PROJ/src/b.h" "$PROJ/common"
+	sed -i 's/^CFLAGS =/& -Isrc -Icommon/' "$PROJ/Makefile"
+	ship
+	fix fix.diff <<<"sed 's/STEP 5/STEP 6/' common/b.h >src/b.h"
+	build 0 --diff fix.diff -o out.so -- make
+	changed src/b.c
+}
+
+test_makefile() {
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/^CFLAGS =/& -DFACTOR_=1/' Makefile; sed -i 's/^#define FACTOR 3/#ifdef FACTOR_\n#define FACTOR 4\n#else\n&\n#endif/' src/a.h"
+	build 0 --diff fix.diff -o out.so -- make
+	tells "building with it"
+	functions answer
+}
+
+test_generated_source() {
+	project
+	cat >>"$PROJ/Makefile" <<-'END'
+	src/table.h: src/table.in
+	>awk '{ print "#define STEP", $$1 }' $< >$@
+	src/b.o: src/table.h
+	END
+	echo 5 >"$PROJ/src/table.in"
+	sed -i 's/^#define STEP.*/#include "table.h"/' "$PROJ/src/b.h"
+	sed -i 's/rm -f/& src\/table.h/' "$PROJ/Makefile"
+	ship
+	fix fix.diff <<<"echo 6 >src/table.in"
+	build 0 --diff fix.diff -o out.so -- make
+	changed src/b.c
+	functions other
+}
+
+test_removed_file() {
+	project
+	ship
+	fix fix.diff <<-'END'
+	rm src/b.c src/b.h
+	sed -i 's/ src.b.o//' Makefile
+	sed -i '/b.h/d; s/, other(argc)/, 3/' src/main.c
+	END
+	build 0 --diff fix.diff -o out.so -- make
+	changed src/b.c src/main.c
+	functions main
+}
+
+# What the build neither compiles nor reads.
+test_unread_files() {
+	project
+	mkdir "$PROJ/tests" "$PROJ/doc"
+	echo "a test" >"$PROJ/tests/a.tcl"
+	echo "int unused;" >"$PROJ/tests/unused.c"
+	ship
+	fix fix.diff <<-'END'
+	echo more >>tests/a.tcl
+	echo 'int more;' >>tests/unused.c
+	echo new >tests/b.tcl
+	sed -i 's/calls++/calls += 2/' src/a.c
+	END
+	build 0 --diff fix.diff -o out.so -- make
+	! grep -q "building with it" "$WORK/out" || fail "built again: $(cat "$WORK/out")"
+	changed src/a.c
+}
+
+test_diff_does_not_apply() {
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/calls++/calls += 2/' src/a.c"
+	sed -i 's/calls++/calls--/' "$WORK/fix.diff"
+	build 1 --diff fix.diff -o out.so -- make
+	says "fix.diff: does not apply" "Hunk #1 FAILED" "calls += 2"
+}
+
+test_empty_diff() {
+	project
+	ship
+	: >"$WORK/fix.diff"
+	build 3 --diff fix.diff -o out.so -- false
+	says "changes no file"
+	echo "no diff at all" >"$WORK/fix.diff"
+	build 1 --diff fix.diff -o out.so -- make
+	says "Only garbage"
+	build 1 --diff missing.diff -o out.so -- make
+	says "missing.diff: No such file"
+}
+
+test_labels() {
+	project
+	ship
+	fix CVE-2026-12345.patch <<<"sed -i 's/calls++/calls += 2/' src/a.c"
+	sed -i '1i Subject: [PATCH] fix bsc#123\n---\n src/a.c | 1 +' "$WORK/CVE-2026-12345.patch"
+	sed -i 's/^+.*calls += 2.*/& \/* CVE-1999-0001 *\//' "$WORK/CVE-2026-12345.patch"
+	build 0 --diff CVE-2026-12345.patch -o out.so -- make
+	functions answer
+	grep -qx "label CVE-2026-12345" "$WORK/shown" || fail "labels: $(cat "$WORK/shown")"
+	grep -qx "label bsc#123" "$WORK/shown" || fail "labels: $(cat "$WORK/shown")"
+	[ "$(grep -c ^label "$WORK/shown")" = 2 ] || fail "labels: $(cat "$WORK/shown")"
+	grep -qx "name CVE-2026-12345" "$WORK/shown" || fail "name: $(cat "$WORK/shown")"
+	build 0 --diff CVE-2026-12345.patch -i my-id -o out.so -- make
+	functions answer
+	grep -qx "name my-id" "$WORK/shown" || fail "name: $(cat "$WORK/shown")"
+}
+
+# ---- builds ----
+
+test_build_fails() {
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/calls++/calls += 2/' src/a.c"
+	build 1 --diff fix.diff -o out.so -- sh -c 'echo "something is wrong"; exit 3'
+	says "the build fails: sh ended with exit status 3" "something is wrong"
+	build 1 --diff fix.diff -o out.so -- sh -c 'kill -9 $$'
+	says "ended by signal 9"
+	build 1 --diff fix.diff -o out.so -- no-such-command
+	says "cannot run no-such-command"
+	build 1 --diff fix.diff -o out.so -- true
+	says "no call of a compiler was seen"
+	build 1 --diff fix.diff -o out.so -- make CC="$(command -v gcc)"
+	says "no call of a compiler was seen"
+	fix fix.diff <<<"sed -i 's/calls++/calls += two/' src/a.c"
+	build 1 --diff fix.diff -o out.so -- make
+	says "src/a.c: does not compile" "two"
+}
+
+# In the place of the source, so that absolute paths lead into the copy.
+test_built_source() {
+	project
+	sed -i "s|-c -o \$@ \$<|-c -o $PROJ/\$@ $PROJ/\$<|" "$PROJ/Makefile"
+	ship
+	make -s -C "$PROJ" >/dev/null || fail "make"
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 0 --diff fix.diff -o out.so -- make
+	functions other
+}
+
+test_parallel() {
+	local n
+	project
+	for n in $(seq 40); do
+		echo "int f$n(int x); int f$n(int x) { return x + $n; }" >"$PROJ/src/f$n.c"
+		sed -i "s/^OBJECTS = /&src\/f$n.o /" "$PROJ/Makefile"
+	done
+	ship make -j8
+	fix fix.diff <<<"sed -i 's/return x/return 2 * x/' src/f[1-9].c"
+	build 0 --diff fix.diff -j 8 -o out.so -- make -j8
+	tells "43 translation units, 9 changed"
+	functions f1 f2 f3 f4 f5 f6 f7 f8 f9
+}
+
+test_odd_paths() {
+	project 'with space, Ünïcode -and $dollar'
+	cat >"$PROJ/Makefile" <<-'END'
+	.RECIPEPREFIX = >
+	prog: src/a.c src/b.c src/main.c
+	>mkdir -p "out dir"
+	>for n in a b main; do $(CC) -O2 -fno-inline -Isrc "-DTEXT=\"a b\"" -c "src/$$n.c" -o "out dir/-$$n ü.o" || exit; done
+	>$(CC) -Wl,--build-id -o "$@" "out dir"/-*
+	clean:
+	>rm -rf prog "out dir"
+	END
+	ship
+	fix 'a fix.diff' <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 0 --diff 'a fix.diff' -o out.so -- make
+	functions other
+}
+
+test_calls_of_all_kinds() {
+	local flags="-O2 -fno-inline -Isrc" step
+	project
+	# compiled and linked at once; sources named twice; a response file that is gone
+	# again; by name, version, triplet and as "ccache gcc"
+	for step in "gcc $flags -Wl,--build-id src/a.c src/b.c src/main.c -o prog" \
+		"cc -o prog src/*.c $flags -Wl,--build-id" \
+		"mkdir o; cd o; gcc-12 $flags -I../src -c ../src/a.c ../src/b.c ../src/main.c; x86_64-linux-gnu-gcc -Wl,--build-id -o ../prog *.o" \
+		"echo '$flags -Wl,--build-id -DX=\"a\\ b\" \"src/a.c\"' >r; gcc @r src/b.c src/main.c -o prog; rm r" \
+		"gcc $flags -c src/a.c src/b.c; ar rc libx.a a.o b.o; rm a.o b.o; gcc $flags -Wl,--build-id -o prog src/main.c -L. -lx" \
+		"gcc $flags -c src/a.c src/b.c; ld -r -o ab.o a.o b.o; gcc $flags -Wl,--build-id -o prog src/main.c ab.o" \
+		"gcc $flags -save-temps -MD -c src/a.c src/b.c src/main.c; gcc -Wl,--build-id -o prog a.o b.o main.o" \
+		"cp src/a.c a.inc; gcc $flags -Wl,--build-id -x c a.inc -x none src/b.c src/main.c -o prog" \
+		"env -i PATH=\"\$PATH\" gcc $flags -pipe -Wl,--build-id src/a.c src/b.c src/main.c -o prog"; do
+		printf 'prog: clean\n\t%s\nclean:\n\trm -rf prog o *.o *.a *.d *.i *.s r a.inc\n' \
+			"set -e; ${step//\$/\$\$}" >"$PROJ/Makefile"
+		ship
+		fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+		build 0 --diff fix.diff -o out.so -- make
+		changed src/b.c
+		functions other
+	done
+}
+
+test_ccache() {
+	command -v ccache >/dev/null || skip "no ccache"
+	export CCACHE_DIR=$WORK/ccache
+	project
+	for _ in cold warm; do
+		ship make CC="ccache gcc"
+		fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+		build 0 --diff fix.diff -o out.so -- make CC="ccache gcc"
+		functions other
+	done
+	PATH=/usr/lib/ccache:$PATH build 0 --diff fix.diff -o out.so -- make
+	functions other
+}
+
+test_cmake() {
+	command -v cmake >/dev/null || skip "no cmake"
+	command -v ninja >/dev/null || skip "no ninja"
+	project
+	rm "$PROJ/Makefile"
+	cat >"$PROJ/CMakeLists.txt" <<-'END'
+	cmake_minimum_required(VERSION 3.10)
+	project(prog C)
+	set(CMAKE_C_FLAGS "-O2 -fno-inline -Wl,--build-id")
+	add_library(ab STATIC src/a.c src/b.c)
+	add_executable(prog src/main.c)
+	target_link_libraries(prog ab)
+	END
+	printf 'clean:\n\trm -rf build\n' >"$PROJ/Makefile"
+	MADE=build/prog ship sh -c 'cmake -G Ninja -B build . && ninja -C build'
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 0 --diff fix.diff -o out.so -- sh -c 'cmake -G Ninja -B build . && ninja -C build'
+	changed src/b.c
+	functions other
+}
+
+# libtool compiles twice: with -fPIC for the library, without for the archive.
+test_compiled_twice() {
+	project
+	cat >"$PROJ/Makefile" <<-'END'
+	.RECIPEPREFIX = >
+	CFLAGS = -O2 -fno-inline -Isrc
+	all: libab.so prog
+	libab.so:
+	>mkdir -p .libs
+	>for n in a b; do $(CC) $(CFLAGS) -fPIC -DPIC -c src/$$n.c -o .libs/$$n.o; done
+	>for n in a b; do $(CC) $(CFLAGS) -c src/$$n.c -o $$n.o; done
+	>$(CC) -shared -Wl,--build-id -o $@ .libs/a.o .libs/b.o
+	>ar rc libab.a a.o b.o
+	prog: libab.so
+	>$(CC) $(CFLAGS) -DMAIN -Wl,--build-id -o $@ src/main.c libab.a
+	clean:
+	>rm -rf prog *.so *.a *.o .libs
+	END
+	MADE=libab.so ship
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 0 --diff fix.diff -o out.so -- make
+	tells "2 changed"
+	functions other
+	# and all that it is in, each of its own kind
+	cp "$SHIPPED" "$WORK/libab.so"
+	ship
+	mkdir "$WORK/both"
+	build 0 --target "$WORK/libab.so" --diff fix.diff -o both/ -- make
+	[ "$(find "$WORK/both" -name '*.so' | wc -l)" = 2 ] || fail "made: $(ls "$WORK/both")"
+}
+
+test_lto_is_refused() {
+	project
+	ship make CC="gcc -flto"
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 1 --diff fix.diff -o out.so -- make CC="gcc -flto"
+	says "src/b.c: it is built with -flto"
+}
+
+# ---- the scratch copy ----
+
+test_nothing_is_left() {
+	export TMPDIR=$WORK/tmp
+	mkdir "$TMPDIR"
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 0 --diff fix.diff -o out.so -- make
+	[ -z "$(ls -A "$TMPDIR")" ] || fail "left: $(ls -A "$TMPDIR")"
+	build 1 --diff fix.diff -o out.so -- sh -c 'mkdir -m 0 closed; touch x; chmod 0 x; exit 1'
+	[ -z "$(ls -A "$TMPDIR")" ] || fail "left: $(ls -A "$TMPDIR")"
+	build 0 --diff fix.diff --keep "$WORK/kept dir" -o out.so -- make
+	[ -z "$(ls -A "$TMPDIR")" ] || fail "left: $(ls -A "$TMPDIR")"
+	[ -x "$WORK/kept dir/original/prog" ] || fail "not kept"
+	build 1 --diff fix.diff --keep "$WORK/kept dir" -o out.so -- make
+	says "new or empty"
+	build 1 --diff fix.diff --keep "$PROJ/src/kept" -o out.so -- make
+	says "cannot be inside"
+}
+
+is_empty() {
+	[ -z "$(ls -A "$1")" ]
+}
+
+is_gone() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+test_killed() {
+	local signal pid child
+	export TMPDIR=$WORK/tmp
+	mkdir "$TMPDIR"
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	for signal in INT TERM HUP KILL; do
+		rm -f "$WORK/child"
+		# a shell's background commands ignore SIGINT
+		env --default-signal=INT "$ULP_PACKER" build --source "$PROJ" --target "$SHIPPED" \
+			--diff "$WORK/fix.diff" -o "$WORK/out.so" -- sh -c "echo \$\$ >'$WORK/part'; mv '$WORK/part' '$WORK/child'; sleep 1000; true" \
+			>"$WORK/out" 2>"$WORK/err" &
+		pid=$!
+		disown $pid
+		STARTED+=("$pid")
+		loop_until test -e "$WORK/child"
+		child=$(cat "$WORK/child")
+		STARTED+=("$child")
+		kill -$signal "$pid"
+		loop_until is_empty "$TMPDIR"
+		loop_until is_gone "$child"
+	done
+}
+
+# Without namespaces the copy is built where it is.
+test_without_namespaces() {
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_mnt_namespaces' 2>/dev/null ||
+		skip "no user namespaces"
+	cat >"$WORK/alone" <<-END
+	#!/bin/sh
+	echo 0 >/proc/sys/user/max_mnt_namespaces
+	echo 0 >/proc/sys/user/max_user_namespaces
+	exec "$ULP_PACKER" "\$@"
+	END
+	chmod +x "$WORK/alone"
+	ULP_PACKER="unshare -Ur $WORK/alone"
+	build() {
+		(cd "$WORK" && exec $ULP_PACKER build --source "$PROJ" --target "$SHIPPED" "$@") \
+			>"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/out" "$WORK/err")"
+	}
+	build --diff fix.diff -o out.so -- make
+	says "no mount namespaces"
+	changed src/b.c
+	functions other
+	fix fix.diff <<-'END'
+	echo 'int helper(int x); int helper(int x) { return x + 7; }' >src/c.c
+	sed -i 's/^OBJECTS = /&src\/c.o /' Makefile
+	sed -i 's/return x . STEP/int helper(int); return helper(x) * STEP/' src/b.c
+	END
+	build --diff fix.diff -o out.so -- make
+	changed src/b.c src/c.c
+}
+
+run_tests test_source test_header test_comment_changes_nothing test_line_numbers \
+	test_several_diffs test_new_file test_new_header test_makefile test_generated_source \
+	test_removed_file test_unread_files test_diff_does_not_apply test_empty_diff test_labels \
+	test_build_fails test_built_source test_parallel test_odd_paths test_calls_of_all_kinds \
+	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_nothing_is_left \
+	test_killed test_without_namespaces
