@@ -348,6 +348,110 @@ test_lto_is_refused() {
 	says "src/b.c: it is built with -flto"
 }
 
+test_cxx() {
+	project
+	cat >"$PROJ/src/b.cc" <<-'END'
+	#include <string>
+	extern "C" {
+	#include "b.h"
+	}
+	namespace {
+	struct counter { std::string text; int next(int x) { text += 'x'; return x * STEP; } };
+	counter c;
+	}
+	extern "C" int other(int x) { return c.next(x) + (int)c.text.size(); }
+	END
+	printf 'prog:\n\tgcc -O2 -c src/a.c src/main.c\n\tg++ -O2 -fno-inline -c src/b.cc\n\tc++ -Wl,--build-id -o prog *.o\nclean:\n\trm -f prog *.o\n' >"$PROJ/Makefile"
+	ship
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 0 --diff fix.diff -o out.so -- make
+	changed src/b.cc
+}
+
+# ---- make ----
+
+one_click() {
+	local want=$1 status
+	shift
+	(cd "$PROJ" && exec "$ULP_PACKER" make "$@") >"$WORK/out" 2>"$WORK/err"
+	status=$?
+	[ $status -eq "$want" ] && return
+	note "$(head -c 3000 "$WORK/out" "$WORK/err")"
+	fail "ulp-packer make $*: exit status $status, not $want"
+}
+
+# made FILE... - patchroot has a patch for each of them, and no other
+made() {
+	local file want
+	want=$(for file; do
+		echo "$(readelf -n "$file" | awk '/Build ID/ { print $3 }').so"
+	done | sort | xargs)
+	[ "$(cd "$PROJ/patchroot" && echo *)" = "$want" ] ||
+		fail "patchroot has '$(ls "$PROJ/patchroot")', not '$want'"
+}
+
+test_make() {
+	local file
+	project
+	# two programs and a library; one of the programs has nothing of the change
+	cat >>"$PROJ/Makefile" <<-'END'
+	all: prog plain libb.so
+	plain: src/plain.o
+	>$(CC) -Wl,--build-id -o $@ $^
+	libb.so: src/b.c src/b.h
+	>$(CC) $(CFLAGS) -shared -fPIC -Wl,--build-id -o $@ $<
+	END
+	sed -i 's/^prog:/all:\n&/' "$PROJ/Makefile"
+	echo 'int main(void) { return 0; }' >"$PROJ/src/plain.c"
+	make -s -C "$PROJ" all >/dev/null || fail make
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	# built already, and from nothing
+	one_click 0 -j2 "$WORK/fix.diff"
+	made "$PROJ/prog" "$PROJ/libb.so"
+	cp "$PROJ/prog" "$PROJ/libb.so" "$WORK"
+	rm -rf "$PROJ/patchroot" "$PROJ/plain" "$PROJ/libb.so"
+	make -s -C "$PROJ" clean
+	one_click 0 -i an-id "$WORK/fix.diff"
+	made "$WORK/prog" "$WORK/libb.so"
+	for file in "$PROJ"/patchroot/*.so; do
+		"$SHOW" "$file" | grep -qx "name an-id" || fail "$file: no id"
+	done
+	rm -rf "$PROJ/patchroot"
+	fix fix.diff <<<"echo '/* nothing */' >>src/b.h"
+	one_click 3 "$WORK/fix.diff"
+	[ ! -e "$PROJ/patchroot" ] || fail "patchroot: $(ls "$PROJ/patchroot")"
+}
+
+test_usage() {
+	local args
+	project
+	: >"$WORK/fix.diff"
+	while read -r args; do
+		# shellcheck disable=SC2086
+		(cd "$WORK" && eval "\"\$ULP_PACKER\" $args") >"$WORK/out" 2>"$WORK/err"
+		[ $? = 2 ] || fail "$args: exit status not 2"
+		grep -q "Try 'ulp-packer" "$WORK/err" || fail "$args: $(cat "$WORK/err")"
+	done <<-'END'
+	build
+	build --target x -- make
+	build --diff fix.diff -- make
+	build --target x --diff fix.diff
+	build --target x --diff fix.diff --
+	build --debug y --target x --diff fix.diff -- make
+	build --target x --target y --diff fix.diff -o z.so -- make
+	build --target x --diff fix.diff -j 0 -- make
+	build --target x --diff fix.diff -j 2x -- make
+	build --target x --diff fix.diff -i 'a b' -- make
+	build --target x --diff fix.diff -i '' -- make
+	build --target x --diff fix.diff -o '' -- make
+	build --no-such-option
+	make
+	make -j fix.diff
+	END
+	"$ULP_PACKER" build --help | grep -q -- --keep || fail "no help"
+	"$ULP_PACKER" make --help | grep -q patchroot || fail "no help"
+}
+
 # ---- the scratch copy ----
 
 test_nothing_is_left() {
@@ -438,5 +542,5 @@ run_tests test_source test_header test_comment_changes_nothing test_line_numbers
 	test_several_diffs test_new_file test_new_header test_makefile test_generated_source \
 	test_removed_file test_unread_files test_diff_does_not_apply test_empty_diff test_labels \
 	test_build_fails test_built_source test_parallel test_odd_paths test_calls_of_all_kinds \
-	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_nothing_is_left \
-	test_killed test_without_namespaces
+	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_cxx test_make \
+	test_usage test_nothing_is_left test_killed test_without_namespaces
