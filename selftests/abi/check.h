@@ -7,7 +7,7 @@
 #define CHECK_H
 
 #include "kselftest_harness.h"
-#include "ulp_raw.h"
+#include "raw_threads.h"
 
 FIXTURE(check) {
 	struct raw_shared *shared;
@@ -53,14 +53,6 @@ FIXTURE_TEARDOWN(check)
 	close(self->session);
 	raw_kill(self->pid);
 }
-
-/* Starts a victim and waits until @threads of its threads are where they belong. */
-#define START(fn, threads) do {							\
-	self->pid = raw_victim(fn, self->shared);				\
-	ASSERT_TRUE(RAW_WAIT(self->shared->ready == (threads)));		\
-	self->session = raw_session(self->pid);					\
-	ASSERT_LE(0, self->session);						\
-} while (0)
 
 #define CHECK(args, start, end) raw_check(self->session, args, variant->backend,	\
 					  variant->flags, (uintptr_t)(start), (uintptr_t)(end))

@@ -7,48 +7,13 @@
  * timeout: 240
  */
 #include "kselftest_harness.h"
-#include "ulp_raw.h"
-
-static struct raw_shared *the_shared;
-
-static void *hammers(void *arg)
-{
-	volatile uint64_t *turns = arg;
-	unsigned int answer;
-
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
-	for (;;) {
-		answer = raw_answer();
-		if (answer < 16)
-			the_shared->seen[answer]++;
-		else
-			the_shared->wrong++;
-		++*turns;
-	}
-	return NULL;
-}
+#include "raw_threads.h"
 
 static void *sleeps(void *arg)
 {
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
+	raw_is_there();
 	pause();
 	the_shared->early++;
-	return NULL;
-}
-
-static void *born(void *arg)
-{
-	return NULL;
-}
-
-static void *creates(void *arg)
-{
-	pthread_t thread;
-
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		if (!pthread_create(&thread, NULL, born, NULL))
-			pthread_join(thread, NULL);
 	return NULL;
 }
 
@@ -59,7 +24,7 @@ static void victim(struct raw_shared *shared)
 
 	the_shared = shared;
 	for (i = 0; i < 2; i++)
-		if (pthread_create(&thread, NULL, hammers, (void *)&shared->count[i]) ||
+		if (pthread_create(&thread, NULL, raw_hammers, (void *)&shared->count[i]) ||
 		    pthread_create(&thread, NULL, sleeps, NULL))
 			_exit(1);
 	sleeps(NULL);
@@ -70,9 +35,9 @@ static void creating_victim(struct raw_shared *shared)
 	pthread_t thread;
 
 	the_shared = shared;
-	if (pthread_create(&thread, NULL, creates, NULL))
+	if (pthread_create(&thread, NULL, raw_creates, (void *)&shared->count[1]))
 		_exit(1);
-	hammers((void *)&shared->count[0]);
+	raw_hammers((void *)&shared->count[0]);
 }
 
 FIXTURE(fault) {
@@ -112,13 +77,6 @@ FIXTURE_TEARDOWN(fault)
 	close(self->session);
 	raw_kill(self->pid);
 }
-
-#define START(fn, threads) do {							\
-	self->pid = raw_victim(fn, self->shared);				\
-	ASSERT_TRUE(RAW_WAIT(self->shared->ready == (threads)));		\
-	self->session = raw_session(self->pid);					\
-	ASSERT_LE(0, self->session);						\
-} while (0)
 
 /* From @from to @to, with a fault point armed; hot code wants many attempts. */
 static int set_answer(int session, uint32_t backend, uint32_t from, uint32_t to,

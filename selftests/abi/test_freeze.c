@@ -11,7 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/ptrace.h>
 #include "kselftest_harness.h"
-#include "ulp_raw.h"
+#include "raw_threads.h"
 
 #define WATCH_US	100000	/* how long a frozen victim is looked at */
 #define FREEZES		20
@@ -51,13 +51,6 @@ FIXTURE_TEARDOWN(freeze)
 	raw_kill(self->pid);
 }
 
-#define START(fn, threads) do {							\
-	self->pid = raw_victim(fn, self->shared);				\
-	ASSERT_TRUE(RAW_WAIT(self->shared->ready == (threads)));		\
-	self->session = raw_session(self->pid);					\
-	ASSERT_LE(0, self->session);						\
-} while (0)
-
 #define FREEZE()	raw_debug(self->session, ULP_DEBUG_FREEZE, 0, 0, NULL)
 #define THAW()		raw_debug(self->session, ULP_DEBUG_THAW, 0, 0, NULL)
 
@@ -89,25 +82,16 @@ static bool moves(struct raw_shared *shared)
 
 /* ---- threads that run ---- */
 
-static struct raw_shared *the_shared;
-
 static void *spinner(void *arg)
 {
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
+	raw_is_there();
 	raw_spin(arg);
 	return NULL;
 }
 
 static void spinners(struct raw_shared *shared)
 {
-	pthread_t thread;
-	int i;
-
-	the_shared = shared;
-	for (i = 1; i < 6; i++)
-		if (pthread_create(&thread, NULL, spinner, (void *)&shared->count[i]))
-			_exit(1);
-	spinner((void *)&shared->count[0]);
+	raw_crowd(shared, spinner, 6);
 }
 
 TEST_F(freeze, spinners)
@@ -127,7 +111,7 @@ static void *calls_kernel(void *arg)
 {
 	volatile uint64_t *counter = arg;
 
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
+	raw_is_there();
 	for (;;) {
 		syscall(SYS_getppid);
 		sched_yield();
@@ -138,14 +122,7 @@ static void *calls_kernel(void *arg)
 
 static void callers(struct raw_shared *shared)
 {
-	pthread_t thread;
-	int i;
-
-	the_shared = shared;
-	for (i = 1; i < 4; i++)
-		if (pthread_create(&thread, NULL, calls_kernel, (void *)&shared->count[i]))
-			_exit(1);
-	calls_kernel((void *)&shared->count[0]);
+	raw_crowd(shared, calls_kernel, 4);
 }
 
 TEST_F(freeze, system_calls)
@@ -163,37 +140,9 @@ TEST_F(freeze, system_calls)
 
 /* ---- threads that are born in it ---- */
 
-static void *born(void *arg)
-{
-	volatile uint64_t *counter = arg;
-	int i;
-
-	for (i = 0; i < 1000; i++)
-		++*counter;
-	return NULL;
-}
-
-static void *creates(void *arg)
-{
-	pthread_t thread;
-
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		if (!pthread_create(&thread, NULL, born, arg))
-			pthread_join(thread, NULL);
-	return NULL;
-}
-
 static void creators(struct raw_shared *shared)
 {
-	pthread_t thread;
-	int i;
-
-	the_shared = shared;
-	for (i = 1; i < 4; i++)
-		if (pthread_create(&thread, NULL, creates, (void *)&shared->count[i]))
-			_exit(1);
-	creates((void *)&shared->count[0]);
+	raw_crowd(shared, raw_creates, 4);
 }
 
 TEST_F_TIMEOUT(freeze, newborn_threads, 100)
@@ -216,7 +165,7 @@ TEST_F_TIMEOUT(freeze, newborn_threads, 100)
 
 static int born_process(void *arg)
 {
-	born(arg);
+	raw_look(arg);
 	return 0;
 }
 
@@ -225,6 +174,7 @@ static void vforks(struct raw_shared *shared)
 	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1, 0);
 
+	the_shared = shared;
 	shared->ready = 1;
 	for (;;) {
 		pid_t pid = clone(born_process, stack + 65536, CLONE_VM | CLONE_VFORK | SIGCHLD,
@@ -271,7 +221,7 @@ static void *sleeper(void *arg)
 	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	epoll_ctl(epoll, EPOLL_CTL_ADD, pipe_fds[0], &event);
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
+	raw_is_there();
 	switch ((long)arg) {
 	case NANOSLEEP:
 		nanosleep(&hour, NULL);

@@ -7,54 +7,19 @@
  * timeout: 240
  */
 #include "kselftest_harness.h"
-#include "../abi/ulp_raw.h"
+#include "../abi/raw_threads.h"
 
 #define SECONDS		12
-
-static struct raw_shared *the_shared;
-
-static void *hammers(void *arg)
-{
-	volatile uint64_t *turns = arg;
-	unsigned int answer;
-
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
-	for (;;) {
-		answer = raw_answer();
-		if (answer == 1 || answer == 2)
-			the_shared->seen[answer]++;
-		else
-			the_shared->wrong++;
-		++*turns;
-	}
-	return NULL;
-}
-
-static void *born(void *arg)
-{
-	return NULL;
-}
-
-static void *creates(void *arg)
-{
-	pthread_t thread;
-
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		if (!pthread_create(&thread, NULL, born, NULL))
-			pthread_join(thread, NULL);
-	return NULL;
-}
 
 static void victim(struct raw_shared *shared)
 {
 	pthread_t thread;
 
 	the_shared = shared;
-	if (pthread_create(&thread, NULL, hammers, (void *)&shared->count[1]) ||
-	    pthread_create(&thread, NULL, creates, NULL))
+	if (pthread_create(&thread, NULL, raw_hammers, (void *)&shared->count[1]) ||
+	    pthread_create(&thread, NULL, raw_creates, (void *)&shared->count[2]))
 		_exit(1);
-	hammers((void *)&shared->count[0]);
+	raw_hammers((void *)&shared->count[0]);
 }
 
 FIXTURE(kill) {

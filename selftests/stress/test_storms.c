@@ -9,55 +9,18 @@
 #include <sched.h>
 #include <sys/time.h>
 #include "kselftest_harness.h"
-#include "../abi/ulp_raw.h"
+#include "../abi/raw_threads.h"
 
 #define SECONDS		8
 
-static struct raw_shared *the_shared;
-
-static void look(volatile uint64_t *turns)
-{
-	unsigned int answer = raw_answer();
-
-	if (answer == 1 || answer == 2)
-		the_shared->seen[answer]++;
-	else
-		the_shared->wrong++;
-	++*turns;
-}
-
-static void *born(void *arg)
-{
-	look(arg);
-	return NULL;
-}
-
-static void *creates(void *arg)
-{
-	pthread_t thread;
-
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		if (!pthread_create(&thread, NULL, born, arg))
-			pthread_join(thread, NULL);
-	return NULL;
-}
-
 static void threads(struct raw_shared *shared)
 {
-	pthread_t thread;
-	int i;
-
-	the_shared = shared;
-	for (i = 1; i < 4; i++)
-		if (pthread_create(&thread, NULL, creates, (void *)&shared->count[i]))
-			_exit(1);
-	creates((void *)&shared->count[0]);
+	raw_crowd(shared, raw_creates, 4);
 }
 
 static int born_process(void *arg)
 {
-	born(arg);
+	raw_look(arg);
 	return 0;
 }
 
@@ -66,7 +29,7 @@ static void *vforks(void *arg)
 	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1, 0);
 
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
+	raw_is_there();
 	for (;;) {
 		pid_t pid = clone(born_process, stack + 65536, CLONE_VM | CLONE_VFORK | SIGCHLD,
 				  arg);
@@ -78,12 +41,7 @@ static void *vforks(void *arg)
 
 static void vfork_storm(struct raw_shared *shared)
 {
-	pthread_t thread;
-
-	the_shared = shared;
-	if (pthread_create(&thread, NULL, vforks, (void *)&shared->count[1]))
-		_exit(1);
-	vforks((void *)&shared->count[0]);
+	raw_crowd(shared, vforks, 2);
 }
 
 static void fork_storm(struct raw_shared *shared)
@@ -93,7 +51,7 @@ static void fork_storm(struct raw_shared *shared)
 	for (;;) {
 		pid_t pid = fork();
 
-		look(&shared->count[0]);
+		raw_look(&shared->count[0]);
 		if (!pid)
 			_exit(0);
 		waitpid(pid, NULL, 0);
@@ -114,13 +72,13 @@ static void spawn_storm(struct raw_shared *shared)
 			_exit(1);
 		}
 		waitpid(pid, NULL, 0);
-		look(&shared->count[0]);
+		raw_look(&shared->count[0]);
 	}
 }
 
 static void on_signal(int sig)
 {
-	look(&the_shared->count[1]);
+	raw_look(&the_shared->count[1]);
 }
 
 static void signal_storm(struct raw_shared *shared)
@@ -136,14 +94,14 @@ static void signal_storm(struct raw_shared *shared)
 	setitimer(ITIMER_REAL, &timer, NULL);
 	shared->ready = 1;
 	for (;;)
-		look(&shared->count[0]);
+		raw_look(&shared->count[0]);
 }
 
 static void *maps(void *arg)
 {
 	volatile uint64_t *turns = arg;
 
-	__atomic_add_fetch(&the_shared->ready, 1, __ATOMIC_SEQ_CST);
+	raw_is_there();
 	for (;;) {
 		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -151,19 +109,14 @@ static void *maps(void *arg)
 		memset(p, 1, 1 << 16);
 		mprotect(p, RAW_PAGE, PROT_NONE);
 		munmap(p, 1 << 20);
-		look(turns);
+		raw_look(turns);
 	}
 	return NULL;
 }
 
 static void map_storm(struct raw_shared *shared)
 {
-	pthread_t thread;
-
-	the_shared = shared;
-	if (pthread_create(&thread, NULL, maps, (void *)&shared->count[1]))
-		_exit(1);
-	maps((void *)&shared->count[0]);
+	raw_crowd(shared, maps, 2);
 }
 
 FIXTURE(storm) {
