@@ -52,7 +52,7 @@ static bool is_described(const struct object *object, struct extent extent)
 }
 
 /* Whether @extent is padding that may be overwritten. */
-static bool is_free(const struct plan *plan, struct extent extent)
+bool is_free(const struct plan *plan, struct extent extent)
 {
 	const struct code *code = &plan->code;
 	bool padding = false;
@@ -65,12 +65,14 @@ static bool is_free(const struct plan *plan, struct extent extent)
 	for (size_t i = 0; i < plan->nr_used; i++)
 		if (extents_overlap(plan->used[i], extent))
 			return false;
+	for (size_t i = 0; plan->keep_off && i < plan->nr_reserved; i++)
+		if (extents_overlap(plan->reserved[i].padding, extent))
+			return false;
 	return true;
 }
 
-/* NULL if @size bytes at the entry may be overwritten, else why not. */
-static const char *entry_blocked(const struct plan *plan, const struct function *function,
-				 unsigned int size)
+const char *entry_blocked(const struct plan *plan, const struct function *function,
+			  unsigned int size)
 {
 	struct extent written = { function->entry, function->entry + size };
 	struct extent behind = { old_extent(function).end, written.end };
@@ -148,17 +150,62 @@ static bool use_patchable_entry(struct plan *plan, struct function *function)
 	return true;
 }
 
+static void set_start(const struct plan *plan, struct function *function)
+{
+	const uint8_t *bytes = object_at(plan->target, function->old_value, sizeof(endbr64));
+
+	function->entry = function->old_value;
+	if (bytes && !memcmp(bytes, endbr64, sizeof(endbr64)))
+		function->entry += sizeof(endbr64);
+}
+
+bool find_entry(struct plan *plan, struct function *function, const char **jump,
+		const char **near)
+{
+	uint64_t island;
+
+	set_start(plan, function);
+	if (function->entry >= old_extent(function).end) {
+		*jump = *near = "nothing of it is left";
+		return false;
+	}
+	*jump = entry_blocked(plan, function, JUMP_SIZE);
+	if (!*jump) {
+		set_entry(plan, function, ULP_ENTRY_JUMP, 0);
+		return true;
+	}
+	*near = entry_blocked(plan, function, SHORT_SIZE);
+	if (!*near && !find_island(plan, function->entry + SHORT_SIZE, &island))
+		*near = "no free padding of 5 bytes is within its reach";
+	if (*near)
+		return false;
+	set_entry(plan, function, ULP_ENTRY_SHORT, island);
+	return true;
+}
+
+/* What the function needs of padding is the same in each patch, if it can be had. */
+static bool use_reserved(struct plan *plan, struct function *function)
+{
+	const struct reserved *reserved = find_reserved(plan, function);
+	unsigned int size;
+
+	if (!reserved)
+		return false;
+	size = reserved->kind == ULP_ENTRY_JUMP ? JUMP_SIZE : SHORT_SIZE;
+	if (entry_blocked(plan, function, size) ||
+	    (reserved->island && !is_free(plan, reserved->padding)))
+		return false;
+	set_entry(plan, function, reserved->kind, reserved->island);
+	return true;
+}
+
 bool choose_entry(struct plan *plan, struct function *function)
 {
 	const struct field *field = &function->described->old_name;
 	const char *jump, *near;
-	const uint8_t *bytes;
-	uint64_t island;
+	bool found;
 
-	function->entry = function->old_value;
-	bytes = object_at(plan->target, function->old_value, sizeof(endbr64));
-	if (bytes && !memcmp(bytes, endbr64, sizeof(endbr64)))
-		function->entry += sizeof(endbr64);
+	set_start(plan, function);
 	if (function->entry >= old_extent(function).end) {
 		error_at(plan->desc, field, "'%s' cannot be patched: it has only %" PRIu64 " bytes",
 			 function->old_name, function->old_size);
@@ -166,18 +213,19 @@ bool choose_entry(struct plan *plan, struct function *function)
 	}
 	if (use_patchable_entry(plan, function))
 		return true;
-	jump = entry_blocked(plan, function, JUMP_SIZE);
-	if (!jump) {
+	/* all within the function: no padding is needed */
+	if (function->entry + JUMP_SIZE <= old_extent(function).end &&
+	    !entry_blocked(plan, function, JUMP_SIZE)) {
 		set_entry(plan, function, ULP_ENTRY_JUMP, 0);
 		return true;
 	}
-	near = entry_blocked(plan, function, SHORT_SIZE);
-	if (!near && !find_island(plan, function->entry + SHORT_SIZE, &island))
-		near = "no free padding of 5 bytes is within its reach";
-	if (!near) {
-		set_entry(plan, function, ULP_ENTRY_SHORT, island);
+	if (use_reserved(plan, function))
 		return true;
-	}
+	plan->keep_off = true;
+	found = find_entry(plan, function, &jump, &near);
+	plan->keep_off = false;
+	if (found || find_entry(plan, function, &jump, &near))
+		return true;
 	error_at(plan->desc, field, "'%s' cannot be patched: %s", function->old_name, jump);
 	message_at(MESSAGE_NOTE, plan->desc, field, "nor by a short jump: %s", near);
 	return false;

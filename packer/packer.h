@@ -254,6 +254,9 @@ struct plan {
 	size_t nr_dependencies;
 	struct extent *used;		/* padding that the entries take */
 	size_t nr_used;
+	struct reserved *reserved;	/* reserve.c, made when first needed */
+	size_t nr_reserved;
+	bool keep_off;			/* padding reserved for others is not free */
 	const struct fixup *fixups;
 	size_t nr_fixups;
 };
@@ -290,6 +293,24 @@ void find_fragments(const struct plan *plan, struct function *function);
 void add_range(struct function *function, struct extent range);
 /* entry.c: where the jump goes */
 bool choose_entry(struct plan *plan, struct function *function);
+/* Sets kind and island; false, and both reasons, if there is no way. */
+bool find_entry(struct plan *plan, struct function *function, const char **jump,
+		const char **near);
+/* NULL if @size bytes at the entry may be overwritten, else why not. */
+const char *entry_blocked(const struct plan *plan, const struct function *function,
+			  unsigned int size);
+/* Padding of @size bytes from @extent.start on that may be overwritten. */
+bool is_free(const struct plan *plan, struct extent extent);
+
+/* reserve.c: which padding belongs to which function, in whatever patch */
+struct reserved {
+	struct extent function;
+	uint32_t kind;
+	uint64_t island;
+	struct extent padding;
+};
+
+const struct reserved *find_reserved(struct plan *plan, const struct function *function);
 
 /* emit.c: writes the container @out, checked by reading it back */
 bool emit(const struct plan *plan, const char *out, char id[65]);

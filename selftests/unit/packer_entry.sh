@@ -85,6 +85,34 @@ test_short_functions() {
 	refused_pack "'f' cannot be patched" f:new_f
 }
 
+# way NAME - how the function is entered, as the last container has it
+way() {
+	sed -n "s/^function $1 .* \(entry .* kind [0-9]\).*/\1/p" "$WORK/shown"
+}
+
+# A function gets the same padding whatever else the patch changes, so that two
+# patches of it can be stacked; and two patches of neighbours do not want the same.
+test_same_in_each_patch() {
+	local f g k
+	new_function
+	{ begin f; echo 'nop; ret'; end f; begin g; echo 'nop; ret'; end g
+		begin k; echo 'xor %eax,%eax; 1: inc %eax; cmp $9,%eax; jb 1b; ret'; end k
+		echo '.fill 17,1,0xcc'; begin h; echo 'mov $1,%eax; ret'; end h; } | assemble old
+	packed f:new_f g:new_g k:new_f
+	f=$(way f) g=$(way g) k=$(way k)
+	for way in "$f" "$g" "$k"; do
+		[ -n "$way" ] || fail "not found: $(cat "$WORK/shown")"
+	done
+	packed k:new_f g:new_g f:new_f
+	[ "$(way f) $(way g) $(way k)" = "$f $g $k" ] || fail "not: $f $g $k: $(cat "$WORK/shown")"
+	packed f:new_f
+	[ "$(way f)" = "$f" ] || fail "f alone, not $f: $(cat "$WORK/shown")"
+	packed g:new_g
+	[ "$(way g)" = "$g" ] || fail "g alone, not $g: $(cat "$WORK/shown")"
+	packed k:new_f
+	[ "$(way k)" = "$k" ] || fail "k alone, not $k: $(cat "$WORK/shown")"
+}
+
 # Padding is what nothing runs into: not what only looks like it.
 test_false_padding() {
 	new_function
@@ -255,5 +283,5 @@ test_debian_libraries() {
 	[ "$all" -gt 100 ] || skip "no libraries"
 }
 
-run_tests test_endbr64 test_patchable_nops test_short_functions test_false_padding test_ways_in \
+run_tests test_endbr64 test_patchable_nops test_short_functions test_same_in_each_patch test_false_padding test_ways_in \
 	test_fragments test_exception_fragments test_debian_libraries
