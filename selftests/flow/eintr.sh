@@ -8,9 +8,11 @@
 
 COUNT=$(scaled 20)
 
-# waits COMMAND... - run it while all wait; afterwards none may have noticed
+# waits COMMAND... - run it while all wait; afterwards none may have noticed: a wait
+# with a timeout may be too short by what those of the controls are, give or take
+# (two jiffies, and twice as much by chance)
 waits() {
-	local kind word rest pid bad=0 kinds=0
+	local kind word count early pid bad=0 kinds=0 most=0 control=0 kind_of_most=none
 	ask pids
 	options=()
 	for pid in $REPLY; do
@@ -20,13 +22,22 @@ waits() {
 	echo finish >&"${TO[$VICTIM]}"
 	while hear; do
 		[ "$REPLY" != end ] || break
-		read -r kind word rest <<<"$REPLY"
+		read -r kind word count early <<<"$REPLY"
+		if [ "$word" = control ]; then
+			((control >= early)) || control=$early
+			continue
+		fi
 		kinds=$((kinds + 1))
-		[ "$word" = ok ] && [ "$rest" -ge 2 ] && continue
+		if [ "$word" = ok ] && [ "$count" -ge 2 ]; then
+			((most >= early)) || most=$early kind_of_most=$kind
+			continue
+		fi
 		note "$REPLY"
 		bad=$((bad + 1))
 	done
 	[ $kinds -eq $((${#options[@]} / 2)) ] || fail "$kinds kinds of ${#options[@]} / 2"
+	note "too short by at most $most us, $kind_of_most; without ulp $control us"
+	[ $most -le $((2 * control + 8000)) ] || fail "$kind_of_most ended early"
 	[ $bad -eq 0 ] || fail "$bad of $kinds kinds of waiting were disturbed"
 	note "$kinds kinds of waiting, main thread and another one, are undisturbed"
 	end_victim
