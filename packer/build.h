@@ -15,6 +15,7 @@
  *	fix.c		the diffs: applying, labels
  *	lines.c		#line directives that keep __LINE__ as it was
  *	output.c	programs and libraries: the target's twin, what is linked in
+ *	origin.c	who made a program: compiler and flags
  *	steps.c		the steps in their order
  */
 #ifndef PACKER_BUILD_H
@@ -263,11 +264,16 @@ enum part output_has(const struct scratch *scratch, const struct calls *calls,
 /* The build-id as hexadecimal number, or NULL: not a program or library with one. */
 char *output_build_id(const char *path);
 
-/* ---- steps.c ---- */
+/* ---- origin.c ---- */
 
 struct target {
 	const char *path, *debug;
 };
+
+/* Says what @target was made by, if the file @ours was made by something else. */
+void origin_compare(const struct target *target, const char *ours);
+
+/* ---- steps.c ---- */
 
 /* What is asked for. */
 struct build {

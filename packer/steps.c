@@ -315,6 +315,8 @@ static void say_twin(const struct target *target, const struct output *output)
 		message(MESSAGE_NOTE,
 			"%s: not reproduced by this build, %s is another one: functions are matched one by one",
 			target->path, output->path);
+	if (output->path && !output->same_id && !output->same_code)
+		origin_compare(target, output->file);
 }
 
 static bool same_file(const char *a, const char *b)

@@ -333,10 +333,9 @@ test_compiled_twice() {
 	tells "2 changed"
 	functions other
 	# and all that it is in, each of its own kind
-	cp "$SHIPPED" "$WORK/libab.so"
 	ship
 	mkdir "$WORK/both"
-	build 0 --target "$WORK/libab.so" --diff fix.diff -o both/ -- make
+	build 0 --target "$WORK/bin/libab.so" --diff fix.diff -o both/ -- make
 	[ "$(find "$WORK/both" -name '*.so' | wc -l)" = 2 ] || fail "made: $(ls "$WORK/both")"
 }
 
@@ -366,6 +365,27 @@ test_cxx() {
 	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
 	build 0 --diff fix.diff -o out.so -- make
 	changed src/b.cc
+}
+
+# Another compiler or other flags: it is said which.
+test_other_build() {
+	project
+	ship make CFLAGS="-O1 -g -fno-inline"
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	(cd "$PROJ" && make -s CFLAGS="-O1 -g -fno-inline") >/dev/null
+	objcopy --only-keep-debug "$PROJ/prog" "$WORK/prog.debug"
+	make -s -C "$PROJ" clean
+	"$ULP_PACKER" build --source "$PROJ" --target "$SHIPPED" --debug "$WORK/prog.debug" \
+		--diff "$WORK/fix.diff" -o "$WORK/out.so" -- make >"$WORK/out" 2>"$WORK/err"
+	says "not reproduced by this build" "was made by 'GNU C17" "-O1" "this build is by 'GNU C17" "-O2"
+	ship make CC=clang CFLAGS="-O2 -fno-inline"
+	"$ULP_PACKER" build --source "$PROJ" --target "$SHIPPED" \
+		--diff "$WORK/fix.diff" -o "$WORK/out.so" -- make >"$WORK/out" 2>"$WORK/err"
+	says "was made by 'Debian clang" "this build is by 'GCC: "
+	# and clang's own builds
+	build 0 --diff fix.diff -o out.so -- make CC=clang CFLAGS="-O2 -fno-inline"
+	changed src/b.c
+	functions other
 }
 
 # ---- make ----
@@ -542,5 +562,5 @@ run_tests test_source test_header test_comment_changes_nothing test_line_numbers
 	test_several_diffs test_new_file test_new_header test_makefile test_generated_source \
 	test_removed_file test_unread_files test_diff_does_not_apply test_empty_diff test_labels \
 	test_build_fails test_built_source test_parallel test_odd_paths test_calls_of_all_kinds \
-	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_cxx test_make \
-	test_usage test_nothing_is_left test_killed test_without_namespaces
+	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_cxx \
+	test_other_build test_make test_usage test_nothing_is_left test_killed test_without_namespaces
