@@ -6,8 +6,8 @@
  *
  *	bench DIR JSON-FILE [MEASUREMENT...]
  *
- * DIR has ulp-tool, ulp-tool-ptrace, ptrace_patch, bench_victim, fix_1.so and
- * fix_100.so.
+ * DIR has ulp-tool, ulp-tool-ptrace, ptrace_patch, bench_victim, fix_1.so,
+ * fix_100.so, ulp-packer and project/, see project.
  */
 #include <err.h>
 #include <limits.h>
@@ -25,6 +25,7 @@ static const struct {
 	{ "refusal", measure_refusal },
 	{ "wall", measure_wall },
 	{ "processes", measure_processes },
+	{ "build", measure_build },
 	{ "calls", measure_calls },
 	{ "memory", measure_memory },
 };
