@@ -55,6 +55,8 @@ bool scratch_use(struct scratch *scratch, enum tree tree);
 bool scratch_enter(const struct scratch *scratch);
 /* Our path of what commands see as @path. */
 char *scratch_path(const struct scratch *scratch, enum tree tree, const char *path);
+/* The path without links, as commands would see it; itself if it is nowhere. */
+char *scratch_real(const struct scratch *scratch, enum tree tree, const char *path);
 /* The other way round for a path in the tree in use; NULL if it is outside. */
 const char *scratch_inside(const struct scratch *scratch, const char *path);
 /* Processes that must not outlive us. */
@@ -158,7 +160,7 @@ char *path_absolute(const char *cwd, const char *path);
 /* What the preprocessor made of a source. */
 struct text {
 	uint8_t digest[32];		/* of what the compiler sees of it */
-	char **files;			/* that were read for it, absolute */
+	char **files;			/* that were read for it, from / on */
 	size_t nr_files;
 };
 

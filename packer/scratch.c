@@ -260,6 +260,26 @@ const char *scratch_inside(const struct scratch *scratch, const char *path)
 	return *path ? path + 1 : path;
 }
 
+/* What is below @from, as it would be below the place; NULL: it is not. */
+static char *move_to_place(const struct scratch *scratch, const char *path, const char *from)
+{
+	return is_below(path, from) ? xasprintf("%s%s", scratch->place, path + strlen(from)) :
+				      NULL;
+}
+
+char *scratch_real(const struct scratch *scratch, enum tree tree, const char *path)
+{
+	char *real = realpath(scratch_path(scratch, tree, path), NULL), *moved;
+
+	if (!real)
+		return path_absolute("/", path);
+	moved = move_to_place(scratch, real, scratch->trees[tree]);
+	/* by an absolute link */
+	if (!moved)
+		moved = move_to_place(scratch, real, scratch->source);
+	return moved ? moved : real;
+}
+
 char *scratch_path(const struct scratch *scratch, enum tree tree, const char *path)
 {
 	const char *inside = scratch_inside(scratch, path);

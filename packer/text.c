@@ -44,7 +44,7 @@ static void add_file(struct text *text, const char *cwd, const char *name)
 
 	if (name[0] == '<')
 		return;		/* <built-in> */
-	path = path_absolute(cwd, name);
+	path = name[0] == '/' ? xstrdup(name) : xasprintf("%s/%s", cwd, name);
 	for (size_t i = 0; i < text->nr_files; i++) {
 		if (!strcmp(text->files[i], path)) {
 			free(path);

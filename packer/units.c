@@ -111,6 +111,8 @@ static char **fixed_time(char **env)
 /* ---- preprocessing ---- */
 
 struct preprocessing {
+	const struct scratch *scratch;
+	enum tree tree;
 	struct version *version;
 	char *out;
 };
@@ -125,16 +127,22 @@ static bool is_preprocessed(const struct input *source)
 	return dot && (!strcmp(dot, ".s") || !strcmp(dot, ".i") || !strcmp(dot, ".ii"));
 }
 
-static void read_text(struct version *version, const char *path)
+/* @path: what the preprocessor wrote */
+static void read_text(const struct scratch *scratch, enum tree tree, struct version *version,
+		      const char *path)
 {
+	struct text *text = &version->text;
 	size_t size;
 	char *data = file_read(path, &size);
 
 	if (!data)
 		return;
-	text_read(&version->text, data, size, version->call->cwd);
+	text_read(text, data, size, version->call->cwd);
 	/* the source itself is not among those that others began */
-	append(version->text.files, version->text.nr_files) = xstrdup(version->source->path);
+	append(text->files, text->nr_files) = xstrdup(version->source->path);
+	for (size_t i = 0; i < text->nr_files; i++)
+		if (scratch_inside(scratch, text->files[i]))
+			text->files[i] = scratch_real(scratch, tree, text->files[i]);
 	version->preprocessed = true;
 	free(data);
 }
@@ -144,7 +152,8 @@ static void preprocessed(struct command *command)
 	struct preprocessing *preprocessing = command->data;
 
 	if (!command->status)
-		read_text(preprocessing->version, preprocessing->out);
+		read_text(preprocessing->scratch, preprocessing->tree, preprocessing->version,
+			  preprocessing->out);
 	unlink(preprocessing->out);
 }
 
@@ -162,11 +171,16 @@ bool units_preprocess(const struct scratch *scratch, enum tree tree, struct unit
 		if (!version->call || (wanted && !wanted(&units->units[i], data)))
 			continue;
 		if (is_preprocessed(version->source)) {
-			read_text(version, scratch_path(scratch, tree, version->source->path));
+			read_text(scratch, tree, version,
+				  scratch_path(scratch, tree, version->source->path));
 			continue;
 		}
-		all[nr].version = version;
-		all[nr].out = xasprintf("%s/text/%zu", scratch->dir, i);
+		all[nr] = (struct preprocessing){
+			.scratch = scratch,
+			.tree = tree,
+			.version = version,
+			.out = xasprintf("%s/text/%zu", scratch->dir, i),
+		};
 		commands[nr] = (struct command){
 			.argv = make_argv(version, mode, NULL),
 			.env = fixed_time(version->call->env),

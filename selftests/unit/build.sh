@@ -91,6 +91,23 @@ test_new_header() {
 	changed src/b.c
 }
 
+# Found under other names than its own, by links of all kinds.
+test_linked_header() {
+	project
+	mkdir "$PROJ/include" "$PROJ/real" "$PROJ/real/deep"
+	mv "$PROJ/src/b.h" "$PROJ/real/b-1.0.h"
+	ln -s ../real/b-1.0.h "$PROJ/include/b.h"
+	ln -s "$PROJ/real/deep" "$PROJ/include/deep"
+	sed -i 's/^CFLAGS =/& -Iinclude/' "$PROJ/Makefile"
+	sed -i 's/"a.h"/"deep\/..\/..\/src\/a.h"/' "$PROJ/src/a.c"
+	sed -i 's/^clean:/&\n>true/' "$PROJ/Makefile"
+	ship
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' real/b-1.0.h; sed -i 's/FACTOR 3/FACTOR 4/' src/a.h"
+	build 0 --diff fix.diff -o out.so -- make
+	changed src/a.c src/b.c
+	functions answer other
+}
+
 test_makefile() {
 	project
 	ship
@@ -559,8 +576,8 @@ test_without_namespaces() {
 }
 
 run_tests test_source test_header test_comment_changes_nothing test_line_numbers \
-	test_several_diffs test_new_file test_new_header test_makefile test_generated_source \
-	test_removed_file test_unread_files test_diff_does_not_apply test_empty_diff test_labels \
+	test_several_diffs test_new_file test_new_header test_linked_header test_makefile \
+	test_generated_source test_removed_file test_unread_files test_diff_does_not_apply test_empty_diff test_labels \
 	test_build_fails test_built_source test_parallel test_odd_paths test_calls_of_all_kinds \
 	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_cxx \
 	test_other_build test_make test_usage test_nothing_is_left test_killed test_without_namespaces

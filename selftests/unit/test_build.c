@@ -158,7 +158,7 @@ TEST(text_files)
 	ASSERT_EQ(3, text.nr_files);
 	EXPECT_STREQ("/usr/include/x.h", text.files[0]);
 	EXPECT_STREQ("/d/src/with \"quote\" \xc3\xa4.h", text.files[1]);
-	EXPECT_STREQ("/d/b.h", text.files[2]);
+	EXPECT_STREQ("/d/src/../b.h", text.files[2]);
 }
 
 /* ---- lines ---- */
