@@ -55,7 +55,8 @@ static int ulp_ioctl_query(struct ulp_session *session, union ulp_args *args)
 	query->out_abi = ULP_ABI;
 	query->out_default_backend = ulp_plan_backend(ULP_BACKEND_AUTO);
 	query->out_features = ULP_FEATURE_STOP_MACHINE | ULP_FEATURE_FORK_PROBE |
-			      ULP_FEATURE_EVENTS | ULP_FEATURE_STALE;
+			      ULP_FEATURE_EVENTS | ULP_FEATURE_STALE |
+			      ULP_FEATURE_SCAN_MEMORY;
 	if (ulp_compat.task_work_add)
 		query->out_features |= ULP_FEATURE_GATE;
 	if (ULP_IS_DEBUG)

@@ -39,7 +39,7 @@
  * struct ulp_check - the check of one thread
  * @plan: ranges and stale words
  * @mm: of the thread
- * @task: the thread
+ * @task: the thread; NULL: memory that is no thread's stack
  * @deadline: when to give up (ktime_get_ns())
  * @verdict: result
  * @regs: user registers
@@ -108,6 +108,8 @@ static bool ulp_stop(struct ulp_check *check, u32 reason, unsigned long slot, u6
 	verdict->value = value;
 	verdict->ip = check->regs.ip;
 	verdict->sp = check->regs.sp;
+	if (!check->task)
+		return true;
 	verdict->stamp = ulp_task_stamp(check->task) == check->stamp ? check->stamp : 0;
 	verdict->tid = __task_pid_nr_ns(check->task, PIDTYPE_PID, check->plan->pid_ns);
 	verdict->init_tid = task_pid_nr(check->task);
@@ -129,6 +131,8 @@ static bool ulp_word_is_stale(struct ulp_check *check, unsigned long slot, u64 v
 	const struct ulp_plan *plan = check->plan;
 	u32 low = 0, high = plan->nr_stale, tid;
 
+	if (!check->task)
+		return false;
 	while (low < high) {
 		u32 middle = low + (high - low) / 2;
 
@@ -164,7 +168,7 @@ static bool ulp_check_word(struct ulp_check *check, u32 reason, unsigned long sl
 	if (!range || value > range->end || ulp_word_is_stale(check, slot, value))
 		return false;
 	check->verdict->range = range->index;
-	return ulp_stop(check, reason, slot, value);
+	return ulp_stop(check, check->task ? reason : ULP_REASON_MEMORY, slot, value);
 }
 
 static bool ulp_check_ip(struct ulp_check *check)
@@ -214,7 +218,7 @@ static bool ulp_check_frame(struct ulp_check *check, u64 word, u64 third_before,
 	u64 sp = ulp_arch_frame_sp(third_before, before, check->width);
 	unsigned int i;
 
-	if (!ulp_arch_is_frame(word, third_before, check->width))
+	if (!check->task || !ulp_arch_is_frame(word, third_before, check->width))
 		return false;
 	sp = round_down(sp, check->width);
 	for (i = 0; i < check->nr_stacks; i++)
@@ -337,8 +341,11 @@ static bool ulp_scan_vma(struct ulp_check *check, struct vm_area_struct *vma,
 			return true;
 		switch (ulp_walk(check->mm, addr, &spot)) {
 		case ULP_WALK_NONE:
-			/* Never touched, unless somebody else provides its pages. */
-			if (!anon || userfaultfd_missing(vma))
+			/*
+			 * Never touched, unless somebody else provides its pages.  In
+			 * a private mapping what is still the file's was not written.
+			 */
+			if (check->task && (!anon || userfaultfd_missing(vma)))
 				return ulp_stop(check, ULP_REASON_FAULT, addr, 0);
 			memset(check->tail, 0, sizeof(check->tail));
 			addr = spot.end;
@@ -507,6 +514,73 @@ u32 ulp_stack_check(const struct ulp_plan *plan, struct mm_struct *mm,
 		verdict->reason = ULP_REASON_NONE;
 	if (stop)
 		ulp_arch_export_regs(task, &check.regs, &verdict->regs);
+	return verdict->reason;
+}
+
+/* The whole stack of a thread that was started there has been checked. */
+static bool ulp_vma_is_stack(struct mm_struct *mm, struct ulp_target *target,
+			     struct vm_area_struct *vma)
+{
+	struct task_struct *task;
+	struct pt_regs regs;
+	unsigned long fs;
+	u32 i;
+
+	for (i = 0; i < ulp_target_size(target); i++) {
+		task = target->threads[i].task;
+		if (!ulp_task_lives_in(task, mm) || !ulp_arch_copy_regs(task, &regs) ||
+		    regs.sp < vma->vm_start || regs.sp >= vma->vm_end)
+			continue;
+		/* Its own data at the top, or the program's arguments. */
+		fs = ulp_arch_fs_base(task);
+		if ((fs > regs.sp && fs < vma->vm_end) ||
+		    (mm->start_stack > regs.sp && mm->start_stack < vma->vm_end))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * ulp_memory_check() - is there a return address into a range in other memory?
+ * @plan: ranges
+ * @mm: address space, with the mmap lock held for reading
+ * @target: its tasks
+ * @deadline: when to give up (ktime_get_ns())
+ * @verdict: tells where, if there is
+ *
+ * All private writable memory but stacks that threads were started on.  A user
+ * context that is suspended has its frames there.  Return: enum ulp_reason.
+ */
+u32 ulp_memory_check(const struct ulp_plan *plan, struct mm_struct *mm,
+		     struct ulp_target *target, u64 deadline, struct ulp_verdict *verdict)
+{
+	struct ulp_check check = {
+		.plan = plan, .mm = mm, .deadline = deadline, .verdict = verdict,
+		.width = sizeof(u64),
+	};
+	struct vm_area_struct *vma;
+	unsigned long addr = 0;
+	bool stop = false;
+
+	verdict->reason = ULP_REASON_NONE;
+	if (!plan->nr_ranges)
+		return ULP_REASON_NONE;
+	check.low = plan->ranges[0].start + 1;
+	check.span = plan->ranges[plan->nr_ranges - 1].end - plan->ranges[0].start;
+	rcu_read_lock();
+	while (!stop) {
+		vma = find_vma(mm, addr);
+		if (!vma)
+			break;
+		addr = vma->vm_end;
+		if (!(vma->vm_flags & VM_WRITE) ||
+		    (vma->vm_flags & (VM_SHARED | VM_IO | VM_PFNMAP | VM_MIXEDMAP)) ||
+		    ulp_vma_is_stack(mm, target, vma))
+			continue;
+		memset(check.tail, 0, sizeof(check.tail));
+		stop = ulp_scan_vma(&check, vma, vma->vm_start, vma->vm_end);
+	}
+	rcu_read_unlock();
 	return verdict->reason;
 }
 

@@ -10,6 +10,8 @@
 
 u32 ulp_stack_check(const struct ulp_plan *plan, struct mm_struct *mm,
 		    struct task_struct *task, u64 deadline, struct ulp_verdict *verdict);
+u32 ulp_memory_check(const struct ulp_plan *plan, struct mm_struct *mm,
+		     struct ulp_target *target, u64 deadline, struct ulp_verdict *verdict);
 u32 ulp_stack_copy(struct mm_struct *mm, unsigned long sp, void *to, u32 size);
 int ulp_stack_fault_in(struct mm_struct *mm, unsigned long addr);
 

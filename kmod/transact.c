@@ -156,6 +156,9 @@ static u32 ulp_window_check(struct ulp_window *window)
 		if (ulp_fault(window->plan->faults, ULP_FAULT_STACK))
 			return verdict->reason = ULP_REASON_FAULT;
 	}
+	if ((window->plan->flags & ULP_TRANSACT_SCAN_MEMORY) &&
+	    ulp_memory_check(window->plan, window->mm, target, window->deadline, verdict))
+		return verdict->reason;
 	if (READ_ONCE(target->overflow))
 		return verdict->reason = ULP_REASON_NEW_THREADS;
 	if (ktime_get_ns() > window->deadline)
@@ -333,6 +336,30 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 	return 1;
 }
 
+/*
+ * What is swapped out comes back.  A word that is found while everything runs
+ * says nothing: it may be of a thread's.
+ */
+static int ulp_prescan_memory(struct ulp_window *window)
+{
+	struct ulp_verdict *verdict = &window->outcome->verdict;
+	unsigned int fetches = 0;
+	u32 reason;
+	int err;
+
+	do {
+		if (mmap_read_lock_killable(window->mm))
+			return -EINTR;
+		reason = ulp_memory_check(window->plan, window->mm, window->target,
+					  ktime_get_ns() + ULP_PRESCAN_NS, verdict);
+		mmap_read_unlock(window->mm);
+		if (reason != ULP_REASON_FAULT)
+			return 0;
+		err = ulp_stack_fault_in(window->mm, verdict->slot);
+	} while (!err && ++fetches < ULP_FETCHES_MAX && !fatal_signal_pending(current));
+	return err == -EINTR || fatal_signal_pending(current) ? -EINTR : 0;
+}
+
 static int ulp_prescan(struct ulp_window *window)
 {
 	struct ulp_target *target = window->target;
@@ -346,6 +373,8 @@ static int ulp_prescan(struct ulp_window *window)
 		err = ulp_prescan_thread(window, &target->threads[i]);
 		cond_resched();
 	}
+	if (!err && (window->plan->flags & ULP_TRANSACT_SCAN_MEMORY))
+		err = ulp_prescan_memory(window);
 	return err;
 }
 

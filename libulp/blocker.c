@@ -134,6 +134,24 @@ static void unwound(const struct ulp_proof *proof, const struct ulp_transact *t,
 	}
 }
 
+/* A word that is on no thread's stack. */
+static int in_memory(struct ulp_plan *plan, const struct ulp_transact *t)
+{
+	struct ulp_target *target = plan->target;
+	struct ulp_result *r = plan->result;
+	const struct ulp_mapping *map = ulp_target_mapping(target, t->out_slot);
+	char where[256];
+
+	r->blocker_slot = t->out_slot;
+	r->blocker_value = t->out_value;
+	blocker_function(plan, t, r, where, sizeof(where));
+	return ulp_err(target->ctx, -ULP_E_BUSY,
+		       "%s (pid %d): a suspended context (coroutine) may return into %s: 0x%lx at 0x%lx in %s; nothing was changed, try again, or with --scan-memory=never if it has none",
+		       target->name, target->pid, where, (unsigned long)t->out_value,
+		       (unsigned long)t->out_slot, map && map->path[0] ? map->path :
+		       "anonymous memory");
+}
+
 int ulp_plan_blocked(struct ulp_plan *plan, struct ulp_proof *proof, const struct ulp_transact *t)
 {
 	struct ulp_target *target = plan->target;
@@ -148,6 +166,8 @@ int ulp_plan_blocked(struct ulp_plan *plan, struct ulp_proof *proof, const struc
 		return ulp_err(target->ctx, -ULP_E_BUSY,
 			       "%s (pid %d): thread %d (%s) was returning from a signal handler; nothing was changed, try again",
 			       target->name, target->pid, t->out_tid, r->blocker_thread);
+	if (t->out_reason == ULP_REASON_MEMORY)
+		return in_memory(plan, t);
 	if (t->out_reason == ULP_REASON_NO_STACK)
 		return ulp_err(target->ctx, -ULP_E_BUSY,
 			       "%s (pid %d): nothing can be proven of thread %d (%s): its stack pointer 0x%lx is in no readable mapping; nothing was changed",

@@ -240,7 +240,8 @@ static bool augmentation(const char *letters, const struct entry *cie, struct ul
 			break;
 		case 'P':
 			encoding = (uint8_t)ulp_bytes_fixed(&data, 1);
-			ulp_bytes_encoded(&data, encoding & ~DW_EH_PE_indirect, entry_addr(cie, &data), 0);
+			ulp_bytes_encoded(&data, encoding & ~DW_EH_PE_indirect,
+					  entry_addr(cie, &data), 0);
 			break;
 		case 'S':
 			common->signal = true;
@@ -490,7 +491,7 @@ static int find_row(struct ulp_cfi *cfi, struct module *module, uint64_t pc,
 		return -EINVAL;
 
 	row->start = ulp_bytes_encoded(&bytes, common.encoding, entry_addr(&cfi->fde, &bytes),
-			     module->header);
+				       module->header);
 	size = ulp_bytes_encoded(&bytes, common.encoding & 0x0f, 0, 0);
 	if (bytes.bad)
 		return -EINVAL;

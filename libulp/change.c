@@ -71,6 +71,9 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 	struct ulp_plan plan = { .target = target, .result = result, .check_stack = options->check_stack };
 	int session = -1, err;
 
+	plan.scan_memory = options->scan_memory == ULP_SCAN_ALWAYS ||
+			   (options->scan_memory == ULP_SCAN_AUTO &&
+			    ulp_target_has_contexts(target));
 	err = ulp_records_read(target);
 	if (!err)
 		err = ops->plan(target, &plan, arg);

@@ -198,6 +198,8 @@ struct ulp_object *ulp_target_object_named(struct ulp_target *target, const char
  */
 int ulp_target_hole(struct ulp_target *target, uint64_t low, uint64_t high, uint64_t size,
 		    uint64_t *addr);
+/* contexts.c: whether an object of the target uses makecontext() or swapcontext(). */
+bool ulp_target_has_contexts(const struct ulp_target *target);
 /* For messages: function, else offset, and object or patch of a code address. */
 void ulp_target_describe(struct ulp_target *target, uint64_t addr, char *out, size_t size);
 /* The exported function that covers a run-time address, "" if none does; for messages. */
@@ -320,6 +322,7 @@ struct ulp_plan {
 	struct ulp_write *writes;
 	char **write_names;
 	bool check_stack;		/* no thread in any code of the objects */
+	bool scan_memory;		/* for returns of suspended contexts, too */
 	bool commit_maps;
 	/* what the event is to say; no action: nothing */
 	struct ulp_subject subject;

@@ -238,6 +238,18 @@ LIBULP_API int ulp_target_objects(struct ulp_target *target,
 /* ---- apply and revert ---- */
 
 /**
+ * enum ulp_scan_memory - when the target's other memory is scanned
+ * @ULP_SCAN_AUTO: if an object of the target uses makecontext() or swapcontext()
+ * @ULP_SCAN_ALWAYS: also if none does
+ * @ULP_SCAN_NEVER: not at all
+ */
+enum ulp_scan_memory {
+	ULP_SCAN_AUTO	= 0,
+	ULP_SCAN_ALWAYS	= 1,
+	ULP_SCAN_NEVER	= 2,
+};
+
+/**
  * struct ulp_options - how to apply or revert; NULL means all defaults
  * @sz: sizeof(struct ulp_options), set by the caller; an unknown part that is
  *	not zero is an error
@@ -249,6 +261,8 @@ LIBULP_API int ulp_target_objects(struct ulp_target *target,
  * @dry_run: everything but the writing
  * @check_stack: no thread may be inside the patched objects at all, not only not
  *	in the functions
+ * @scan_memory: enum ulp_scan_memory: look for return addresses of suspended
+ *	contexts in the target's other memory
  * @max_hold_ns: longest time that a thread in whose way a word is may be held
  *	while that is looked into, 0 = the module's default
  */
@@ -261,6 +275,7 @@ struct ulp_options {
 	uint64_t max_freeze_ns;
 	bool dry_run;
 	bool check_stack;
+	uint8_t scan_memory;
 	uint64_t max_hold_ns;
 };
 

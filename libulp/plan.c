@@ -295,6 +295,8 @@ static void transact_fill(struct ulp_plan *plan, struct ulp_proof *proof,
 		t->stale = (uintptr_t)proof->stale;
 		t->nr_stale = proof->nr_stale;
 	}
+	if (plan->scan_memory && (features & ULP_FEATURE_SCAN_MEMORY))
+		t->flags |= ULP_TRANSACT_SCAN_MEMORY;
 	if (plan->subject.action && (features & ULP_FEATURE_EVENTS))
 		t->subject = (uintptr_t)&plan->subject;
 	proof->walked = false;

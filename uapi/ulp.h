@@ -79,6 +79,7 @@ enum {
  * @ULP_FEATURE_EVENTS: ulp_transact.subject is known, events are sent
  * @ULP_FEATURE_STALE: ulp_stale.stamp and out_stamp are known; %ULP_TRANSACT_HOLD
  *	is, and can be done with %ULP_FEATURE_GATE
+ * @ULP_FEATURE_SCAN_MEMORY: %ULP_TRANSACT_SCAN_MEMORY is known
  */
 enum ulp_features {
 	ULP_FEATURE_GATE		= 1 << 0,
@@ -87,6 +88,7 @@ enum ulp_features {
 	ULP_FEATURE_FORK_PROBE		= 1 << 3,
 	ULP_FEATURE_EVENTS		= 1 << 4,
 	ULP_FEATURE_STALE		= 1 << 5,
+	ULP_FEATURE_SCAN_MEMORY		= 1 << 6,
 };
 
 /**
@@ -286,6 +288,8 @@ struct ulp_stale {
  *	out_slot is its offset in struct ulp_regs
  * @ULP_REASON_LOCK: the target's memory map stayed locked (by one of its threads
  *	in mmap or munmap)
+ * @ULP_REASON_MEMORY: a word that is on no thread's stack points into a range, by
+ *	the rule of stack words (%ULP_TRANSACT_SCAN_MEMORY): out_slot, out_value
  */
 enum ulp_reason {
 	ULP_REASON_NONE			= 0,
@@ -300,6 +304,7 @@ enum ulp_reason {
 	ULP_REASON_FAULT		= 9,
 	ULP_REASON_REGISTER		= 10,
 	ULP_REASON_LOCK			= 11,
+	ULP_REASON_MEMORY		= 12,
 };
 
 /**
@@ -328,12 +333,17 @@ struct ulp_regs {
  *	until a transaction of this session ends in any other way, or
  *	%ULP_RELEASE, the session's end, or @hold_ns.  With the gate, or when it
  *	sleeps; out_stamp says whether it was done
+ * @ULP_TRANSACT_SCAN_MEMORY: in the window, look for return addresses into the
+ *	ranges in all private writable memory as well, but for the stacks that
+ *	threads were started on: suspended user contexts have theirs there.  The
+ *	whole of it counts for @max_freeze_ns
  */
 enum ulp_transact_flags {
 	ULP_TRANSACT_DRY_RUN		= 1 << 0,
 	ULP_TRANSACT_COMMIT_MAPS	= 1 << 1,
 	ULP_TRANSACT_NO_STAMPS		= 1 << 2,
 	ULP_TRANSACT_HOLD		= 1 << 3,
+	ULP_TRANSACT_SCAN_MEMORY	= 1 << 4,
 };
 
 /**

@@ -38,6 +38,7 @@ static const struct {
 	{ ULP_FEATURE_FORK_PROBE, "fork-probe", false },
 	{ ULP_FEATURE_EVENTS, "events", false },
 	{ ULP_FEATURE_STALE, "stale-words", false },
+	{ ULP_FEATURE_SCAN_MEMORY, "scan-memory", false },
 	{ ULP_FEATURE_DEBUG, "debug", false },
 };
 

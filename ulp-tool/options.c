@@ -18,7 +18,8 @@
 #define CMD_ANY		(~0U)
 
 enum option_value {	/* of options without a letter, as getopt_long() returns them */
-	OPTION_TIMEOUT = 256, OPTION_MAX_FREEZE, OPTION_MAX_HOLD, OPTION_BACKEND, OPTION_REVERT,
+	OPTION_TIMEOUT = 256, OPTION_MAX_FREEZE, OPTION_MAX_HOLD,
+	OPTION_SCAN_MEMORY, OPTION_BACKEND, OPTION_REVERT,
 	OPTION_REVERT_ALL, OPTION_ALL_OF, OPTION_ALL, OPTION_RECURSIVE, OPTION_EVERY_ONE,
 	OPTION_JOBS, OPTION_NO_THREADS, OPTION_ONLY_LIVEPATCHED, OPTION_USAGE,
 	OPTION_COUNT,
@@ -51,6 +52,8 @@ static const struct option_info infos[] = {
 	  "hold a thread for at most US microseconds to look into it" },
 	{ 'c', "check-stack", NULL, CMD_CHANGE,
 	  "only if no thread is inside the patched library at all" },
+	{ OPTION_SCAN_MEMORY, "scan-memory", "WHEN", CMD_CHANGE,
+	  "look for suspended coroutines: auto, always or never" },
 	{ OPTION_BACKEND, "backend", "NAME", CMD_CHANGE,
 	  "how to hold it: auto, gate or stop-machine" },
 	{ 'n', "dry-run", NULL, CMD_CHANGE, "do all but the writing" },
@@ -195,6 +198,19 @@ static uint32_t parse_backend(struct tool *tool, const struct option_info *info,
 	return ULP_BACKEND_AUTO;
 }
 
+static uint8_t parse_scan(struct tool *tool, const struct option_info *info, const char *text)
+{
+	static const char * const names[] = {
+		[ULP_SCAN_AUTO] = "auto", [ULP_SCAN_ALWAYS] = "always", [ULP_SCAN_NEVER] = "never",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(text, names[i]))
+			return (uint8_t)i;
+	p_usage(tool, "--%s: '%s' is none of auto, always and never", info->name, text);
+	return ULP_SCAN_AUTO;
+}
+
 static void add_text(char ***list, size_t *nr, const char *text, size_t length)
 {
 	char **larger = reallocarray(*list, *nr + 1, sizeof(**list));
@@ -288,6 +304,9 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		break;
 	case OPTION_MAX_HOLD:
 		options->change.max_hold_ns = 1000 * parse_number(tool, info, value, 1, 10000000);
+		break;
+	case OPTION_SCAN_MEMORY:
+		options->change.scan_memory = parse_scan(tool, info, value);
 		break;
 	case 'c':
 		options->change.check_stack = true;

@@ -475,4 +475,38 @@ TEST_F(check, split_stack)
 	EXPECT_EQ(self->shared->tid, args.out_tid);
 }
 
+/* ---- memory that is on no thread's stack ---- */
+
+static void keeps_in_memory(struct raw_shared *shared)
+{
+	uint64_t *page = mmap(NULL, 64 * RAW_PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	page[3 * RAW_PAGE / 8 + 5] = (uintptr_t)raw_answer + 3;
+	shared->value = (uintptr_t)&page[3 * RAW_PAGE / 8 + 5];
+	reads_for_ever(shared);
+}
+
+TEST_F(check, memory)
+{
+	const uint32_t flags = variant->flags | ULP_TRANSACT_SCAN_MEMORY;
+	struct ulp_transact args = raw_transact_args();
+
+	START(keeps_in_memory, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(-EADDRINUSE, raw_check(self->session, &args, variant->backend, flags,
+					 (uintptr_t)raw_answer, (uintptr_t)raw_answer_end));
+	EXPECT_EQ(ULP_REASON_MEMORY, args.out_reason);
+	EXPECT_EQ(self->shared->value, args.out_slot);
+	EXPECT_EQ((uintptr_t)raw_answer + 3, args.out_value);
+	EXPECT_EQ(0, args.out_tid);
+	EXPECT_EQ(0, raw_check(self->session, &args, variant->backend, flags,
+			       (uintptr_t)raw_answer2, (uintptr_t)raw_answer2_end));
+	/* all of it is read in the window */
+	args.max_freeze_ns = 1;
+	EXPECT_EQ(-ETIME, raw_check(self->session, &args, variant->backend, flags,
+				    (uintptr_t)raw_answer2, (uintptr_t)raw_answer2_end));
+}
+
 TEST_HARNESS_MAIN

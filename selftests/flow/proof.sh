@@ -41,7 +41,7 @@ live() {
 # unproven WAY TEXT VALUE - what cannot be unwound is refused, and says why
 unproven() {
 	start_victim stale "$VICTIMS/victim_stale"
-	[ -z "${DAMAGE:-}" ] || expect done damage
+	[ -z "${DAMAGE:-}" ] || expect damaged damage
 	ask enter "$1"
 	refused apply 3 busy busy --retries 2 "${HOLD[@]}"
 	json "results.0.blocker.tid=$REPLY"
@@ -80,6 +80,20 @@ test_in_patch() {
 	grep -q 'victim_wait (patch busy)' "$WORK/out" || fail "$(cat "$WORK/out")"
 	expect 2120 leave
 	revert busy
+	end_victim
+}
+
+# Old words above the frame of a replacement.
+test_under_patched_frame() {
+	start_victim stale "$VICTIMS/victim_stale"
+	apply callee
+	ask enter callee
+	apply outer "${HOLD[@]}"
+	json results.0.proof=unwound
+	refused apply 3 busy busy --retries 2 "${HOLD[@]}"
+	json results.0.blocker.function=victim_wait
+	grep -q 'victim_callee (patch callee)' "$WORK/out" || fail "$(cat "$WORK/out")"
+	expect 0 leave
 	end_victim
 }
 
@@ -135,5 +149,5 @@ run_tests test_sleeping test_sleeping_stop_machine test_spinning test_below_hand
 	test_below_handler_on_other_stack test_words_on_both_stacks test_through_vdso \
 	test_leftover test_live test_live_spinning test_live_below_handler \
 	test_live_below_handler_on_other_stack test_no_table test_no_table_and_live \
-	test_damaged_tables test_in_patch test_spinning_stop_machine test_check_stack \
+	test_damaged_tables test_in_patch test_under_patched_frame test_spinning_stop_machine test_check_stack \
 	test_check_stack_stale test_text

@@ -132,6 +132,8 @@ static void fuzz_plan_numbers(struct fuzz_thread *t, struct fuzz_plan *plan)
 		args->flags |= ULP_TRANSACT_HOLD;
 		args->hold_ns = fuzz_below(&t->random, 20000000);
 	}
+	if (fuzz_once_in(&t->random, 8))
+		args->flags |= ULP_TRANSACT_SCAN_MEMORY;
 	if (t->caller->commits && fuzz_below(&t->random, 2))
 		args->flags |= ULP_TRANSACT_COMMIT_MAPS;
 	args->stack_size = FUZZ_PICK(&t->random, sizes);
@@ -169,7 +171,7 @@ static void fuzz_plan_spoil(struct fuzz_thread *t, struct fuzz_plan *plan)
 		args->size = fuzz_below(&t->random, sizeof(*args));
 		return;
 	case 1:
-		args->flags |= 16U << fuzz_below(&t->random, 28);
+		args->flags |= 32U << fuzz_below(&t->random, 27);
 		return;
 	case 2:
 		args->__reserved = 1U << fuzz_below(&t->random, 32);

@@ -100,8 +100,9 @@ int main(int argc, char **argv)
 			break;
 		}
 	}
-	printf("done=%u unwound=%u refused=%u attempts=%u longest-freeze-us=%llu longest-hold-us=%llu\n",
-	       done, unwound, refused, attempts, longest / 1000, longest_hold / 1000);
+	printf("done=%u unwound=%u refused=%u attempts=%u ", done, unwound, refused, attempts);
+	printf("longest-freeze-us=%llu longest-hold-us=%llu\n", longest / 1000,
+	       longest_hold / 1000);
 	ulp_patch_close(patch);
 	ulp_context_free(ctx);
 	return code ? 1 : 0;

@@ -98,7 +98,7 @@ struct tally {
 };
 
 /* All rows of the function at @pc. */
-static void compare_function(FIXTURE_DATA(cfi) *self, Dwarf_CFI *dw, uint64_t bias, uint64_t pc,
+static void compare_function(FIXTURE_DATA(cfi) * self, Dwarf_CFI *dw, uint64_t bias, uint64_t pc,
 			     struct tally *tally)
 {
 	uint64_t first = pc;
@@ -133,7 +133,7 @@ static void compare_function(FIXTURE_DATA(cfi) *self, Dwarf_CFI *dw, uint64_t bi
 	}
 }
 
-static bool compare_object(FIXTURE_DATA(cfi) *self, const struct ulp_object *object,
+static bool compare_object(FIXTURE_DATA(cfi) * self, const struct ulp_object *object,
 			   struct tally *tally)
 {
 	int fd = open(object->path, O_RDONLY | O_CLOEXEC);
@@ -422,7 +422,7 @@ static char task_letter(pid_t pid)
 	return '?';
 }
 
-static bool begin(FIXTURE_DATA(unwind) *self, void (*way)(void))
+static bool begin(FIXTURE_DATA(unwind) * self, void (*way)(void))
 {
 	void *warm[2];
 	char letter;
@@ -457,7 +457,7 @@ static bool read_regs(pid_t tid, struct ulp_regs *out)
 	return true;
 }
 
-static int walk(FIXTURE_DATA(unwind) *self)
+static int walk(FIXTURE_DATA(unwind) * self)
 {
 	static uint8_t stack[STACK_COPY];
 	struct ulp_thread_copy copy = { .stack = stack };

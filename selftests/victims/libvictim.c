@@ -146,6 +146,12 @@ long victim_clock(volatile int *stop)
 	return n;
 }
 
+int victim_call(void (*fn)(void))
+{
+	fn();
+	return 7;
+}
+
 WHOLE static int pointed_at(int x)
 {
 	return x + hidden_counter;

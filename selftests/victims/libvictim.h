@@ -34,6 +34,7 @@ int victim_caller(int fd);
 int victim_callee(int fd);
 int victim_spin(volatile int *stop);
 long victim_clock(volatile int *stop);
+int victim_call(void (*fn)(void));
 
 int (*victim_pointer(void))(int);
 

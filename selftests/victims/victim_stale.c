@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Threads with words on their stacks that look like returns into victim_wait()
- * and victim_spin() of libvictim, and are none; or, at the same places, are.
+ * Threads with words on their stacks that look like returns into victim_wait(),
+ * victim_spin() and victim_outer() of libvictim, and are none; or, at the same
+ * places, are.
  *
  *	enter WAY	a thread goes in; answers its tid once it is there
  *	leave		lets it out: what the function returned, 0 if it called none
@@ -42,12 +43,13 @@ static void spin_here(void)
 
 /* A frame with old words in it: behind the first instructions of both. */
 #define STALE(then) do {							\
-	volatile uintptr_t words[4] = {						\
-		0, (uintptr_t)victim_wait + 12, (uintptr_t)victim_spin + 12, 0	\
+	volatile uintptr_t words[5] = {						\
+		0, (uintptr_t)victim_wait + 12, (uintptr_t)victim_spin + 12,	\
+		(uintptr_t)victim_outer + 12, 0					\
 	};									\
 										\
 	then;									\
-	returned = words[0] + words[3];						\
+	returned = words[0] + words[4];						\
 } while (0)
 
 static void way_sleeping(void)
@@ -75,6 +77,12 @@ static void way_live_spinning(void)
 
 	STALE(value = victim_spin(&spin_stop));
 	returned = value;
+}
+
+/* Through victim_callee(), which may be a replacement. */
+static void way_callee(void)
+{
+	STALE(victim_callee(gate[0]));
 }
 
 /* Code that no table describes, between it and its caller. */
@@ -237,6 +245,7 @@ static const struct way {
 	{ "spinning", way_spinning, false, true },
 	{ "live", way_live, false, false },
 	{ "live_spinning", way_live_spinning, false, true },
+	{ "callee", way_callee, false, false },
 	{ "bare", way_bare, false, false },
 	{ "bare_live", way_bare_live, false, false },
 	{ "handler", way_handler, true, true },
@@ -308,7 +317,7 @@ static int damage_object(struct dl_phdr_info *info, size_t size, void *data)
 	(void)size;
 	(void)data;
 	for (size_t i = 0; ours && i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
+		const Elf64_Phdr *phdr = &info->dlpi_phdr[i];
 		uintptr_t at = info->dlpi_addr + phdr->p_vaddr, page = at & -4096UL;
 		size_t length = phdr->p_memsz;
 
@@ -326,7 +335,7 @@ static void damage(const char *arg)
 {
 	(void)arg;
 	dl_iterate_phdr(damage_object, NULL);
-	reply("done");
+	reply("damaged");
 }
 
 static void answer(const char *arg)

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# module: release
+# timeout: 300
+#
+# A suspended coroutine is on no thread's stack: its memory is scanned for it.
+. "$(dirname "$0")/../lib.sh"
+
+# an emulated machine is slow, and the scan is in the frozen window
+LONG=(--max-freeze 5000000 --retries 2)
+
+test_inside() {
+	start_victim coroutine "$VICTIMS/victim_coroutine"
+	expect suspended enter inside
+	refused apply 3 busy busy "${LONG[@]}"
+	json results.0.blocker.function=victim_call results.0.blocker.slot
+	grep -q 'suspended context' "$WORK/out" || fail "$(cat "$WORK/out")"
+	refused apply 3 busy busy "${LONG[@]}" --scan-memory always
+	expect 7 leave
+	apply busy "${LONG[@]}"
+	expect suspended enter inside
+	refused revert 3 busy busy "${LONG[@]}"
+	expect 2007 leave
+	revert busy "${LONG[@]}"
+	end_victim
+}
+
+test_inside_stop_machine() {
+	start_victim coroutine "$VICTIMS/victim_coroutine"
+	expect suspended enter inside
+	refused apply 3 busy busy "${LONG[@]}" --backend stop-machine
+	expect 7 leave
+	apply busy "${LONG[@]}" --backend stop-machine
+	end_victim
+}
+
+test_elsewhere() {
+	start_victim coroutine "$VICTIMS/victim_coroutine"
+	expect suspended enter elsewhere
+	apply busy "${LONG[@]}"
+	expect 0 leave
+	revert busy "${LONG[@]}"
+	end_victim
+}
+
+# Who knows better may say so; the coroutine goes on in the old function.
+test_never() {
+	start_victim coroutine "$VICTIMS/victim_coroutine"
+	expect suspended enter inside
+	apply busy "${LONG[@]}" --scan-memory=never
+	expect 7 leave
+	expect suspended enter inside
+	expect 2007 leave
+	end_victim
+}
+
+# A program without contexts is not scanned unless that is asked for.
+test_always() {
+	start_victim lib "$VICTIMS/victim_lib"
+	apply answer
+	revert answer
+	apply answer "${LONG[@]}" --scan-memory always
+	expect 1000 answer 0
+	end_victim
+}
+
+run_tests test_inside test_inside_stop_machine test_elsewhere test_never test_always

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A coroutine that is suspended, inside a function of libvictim or not.
+ *
+ *	enter inside|elsewhere	it runs until it is there
+ *	leave			it goes on to its end: what victim_call() returned, or 0
+ *	answer N
+ */
+#include <sys/mman.h>
+#include <ucontext.h>
+#include "libvictim.h"
+#include "victim.h"
+
+#define STACK	(256 * 1024)
+
+static ucontext_t scheduler, coroutine;
+static char *stack;
+static int way_inside;
+static long returned;
+
+static void suspend(void)
+{
+	if (swapcontext(&coroutine, &scheduler))
+		die("swapcontext");
+}
+
+static void coroutine_main(void)
+{
+	if (way_inside)
+		returned = victim_call(suspend);
+	else
+		suspend();
+}
+
+static void resume(void)
+{
+	if (swapcontext(&scheduler, &coroutine))
+		die("swapcontext");
+}
+
+/* Deep enough to write over what the calls above left on the thread's own stack. */
+static WHOLE void scrub(void)
+{
+	volatile char below[8192];
+
+	for (size_t i = 0; i < sizeof(below); i++)
+		below[i] = 0;
+}
+
+static void enter(const char *arg)
+{
+	way_inside = !strcmp(arg, "inside");
+	returned = 0;
+	memset(stack, 0, STACK);
+	if (getcontext(&coroutine))
+		die("getcontext");
+	coroutine.uc_stack.ss_sp = stack;
+	coroutine.uc_stack.ss_size = STACK;
+	coroutine.uc_link = &scheduler;
+	makecontext(&coroutine, coroutine_main, 0);
+	resume();
+	scrub();
+	reply("suspended");
+}
+
+static void leave(const char *arg)
+{
+	(void)arg;
+	resume();
+	memset(stack, 0, STACK);
+	scrub();
+	reply("%ld", returned);
+}
+
+static void answer(const char *arg)
+{
+	reply("%d", victim_answer(atoi(arg)));
+}
+
+int main(void)
+{
+	static const struct victim_command commands[] = {
+		{ "enter", enter },
+		{ "leave", leave },
+		{ "answer", answer },
+		{ NULL, NULL },
+	};
+
+	stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack == MAP_FAILED)
+		die("mmap");
+	return victim_talk(commands);
+}
