@@ -62,6 +62,7 @@ const char *refusal_name(uint32_t reason)
 		[ULP_REASON_FAULT] = "fault",
 		[ULP_REASON_REGISTER] = "register",
 		[ULP_REASON_LOCK] = "lock",
+		[ULP_REASON_MEMORY] = "memory",
 	};
 
 	return reason < ARRAY_SIZE(names) ? names[reason] : "unknown";

@@ -474,18 +474,28 @@ static int walk(FIXTURE_DATA(unwind) * self)
 	return err;
 }
 
-/* Whether the thread's own list is in ours, without a gap, up to the end. */
-static bool agrees(const struct ulp_unwind *out)
+static size_t find_frame(const struct ulp_unwind *out, const void *ip)
 {
 	size_t at = 0;
 
-	/* its first frame is stay()'s, which has gone on to pause() */
-	while (at < out->nr && out->frames[at].ip != (uint64_t)shared->frames[1])
+	while (at < out->nr && out->frames[at].ip != (uint64_t)ip)
 		at++;
-	for (int i = 1; i < shared->nr; i++, at++)
-		if (at >= out->nr || out->frames[at].ip != (uint64_t)shared->frames[i])
+	return at;
+}
+
+/* Whether the thread's own list is in ours, without a gap, up to the end. */
+static bool agrees(const struct ulp_unwind *out)
+{
+	size_t at = out->nr;
+	int first;
+
+	/* stay() itself has gone on to pause(), and sanitizers have frames of their own */
+	for (first = 1; first < 4 && at == out->nr; first++)
+		at = find_frame(out, shared->frames[first]);
+	for (int i = first; i < shared->nr; i++)
+		if (++at >= out->nr || out->frames[at].ip != (uint64_t)shared->frames[i])
 			return false;
-	return shared->nr > 2 && at == out->nr;
+	return shared->nr > first && at + 1 == out->nr;
 }
 
 #define WALK(way) do {								\
@@ -591,6 +601,9 @@ TEST_F(unwind, vfork)
 	unsigned long long args[7], sp, ip;
 	FILE *file;
 
+#ifdef __SANITIZE_ADDRESS__
+	SKIP(return, "the sanitizer's vfork() has no unwind table");
+#endif
 	ASSERT_TRUE(begin(self, way_vfork));
 	snprintf(path, sizeof(path), "/proc/%d/syscall", self->pid);
 	file = fopen(path, "re");
