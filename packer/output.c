@@ -83,13 +83,13 @@ static bool facts_read(const char *path, struct facts *facts)
 		if (!gelf_getshdr(scn, &shdr))
 			continue;
 		name = elf_strptr(elf, names, shdr.sh_name);
-		if (shdr.sh_type == SHT_NOTE)
+		if (shdr.sh_type == SHT_NOTE) {
 			read_id(scn, facts);
-		else if (shdr.sh_type == SHT_DYNAMIC)
+		} else if (shdr.sh_type == SHT_DYNAMIC) {
 			read_soname(elf, scn, shdr.sh_link, facts);
-		else if (shdr.sh_type == SHT_SYMTAB)
+		} else if (shdr.sh_type == SHT_SYMTAB) {
 			facts->symtab = true;
-		else if (shdr.sh_type == SHT_PROGBITS && name && !strcmp(name, ".text")) {
+		} else if (shdr.sh_type == SHT_PROGBITS && name && !strcmp(name, ".text")) {
 			Elf_Data *data = elf_rawdata(scn, NULL);
 
 			facts->text = data ? data->d_buf : NULL;

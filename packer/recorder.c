@@ -41,7 +41,8 @@ static bool is_compiler(const char *name)
 	for (size_t i = 0; i < sizeof(compilers) / sizeof(compilers[0]); i++) {
 		size_t length = strlen(compilers[i]);
 
-		if ((size_t)(end - name) < length || strncmp(end - length, compilers[i], length))
+		if ((size_t)(end - name) < length ||
+		    strncmp(end - length, compilers[i], length) != 0)
 			continue;
 		if (end - length == name || end[-length - 1] == '-')
 			return true;

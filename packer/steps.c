@@ -73,9 +73,12 @@ static bool build_original(struct work *work)
 
 	if (!run_build(work, TREE_ORIGINAL))
 		return false;
-	for (size_t i = 0; i < fix->nr; i++)
-		fix->files[i].read = tree_was_read(xasprintf("%s/%s",
-			work->scratch.trees[TREE_ORIGINAL], fix->files[i].path));
+	for (size_t i = 0; i < fix->nr; i++) {
+		struct touched *file = &fix->files[i];
+
+		file->read = tree_was_read(xasprintf("%s/%s", work->scratch.trees[TREE_ORIGINAL],
+						     file->path));
+	}
 	return units_preprocess(&work->scratch, TREE_ORIGINAL, &work->units,
 				work->build->parallel, NULL, NULL);
 }
@@ -192,7 +195,7 @@ static bool build_fixed(struct work *work)
 			return false;
 	}
 	if (!work->units.nr) {
-		error("no call of a compiler was seen in this build: it must call gcc, g++, cc, c++ or clang by name, through PATH");
+		error("no call of a compiler was seen: the build must call it by name, through PATH");
 		return false;
 	}
 	complete_units(work);

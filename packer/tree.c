@@ -296,10 +296,11 @@ char *file_read(const char *path, size_t *size)
 bool file_write(const char *path, const void *data, size_t size)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	const char *bytes = data;
 	size_t done = 0;
 	ssize_t put = 0;
 
-	while (fd >= 0 && done < size && (put = write(fd, (const char *)data + done, size - done)) > 0)
+	while (fd >= 0 && done < size && (put = write(fd, bytes + done, size - done)) > 0)
 		done += put;
 	if (fd < 0 || put < 0 || close(fd))
 		return failed(path);

@@ -33,7 +33,8 @@ void units_add(const struct scratch *scratch, enum tree tree, const struct call 
 			char *key;
 
 			/* configure's are gone again */
-			if (!source->source || access(scratch_path(scratch, tree, source->path), R_OK))
+			if (!source->source ||
+			    access(scratch_path(scratch, tree, source->path), R_OK))
 				continue;
 			object = call_object(&calls[i], source);
 			key = object ? xstrdup(object) :
@@ -264,7 +265,7 @@ bool units_compile(const struct scratch *scratch, enum tree tree, struct units *
 		if (!unit->changed || !version->call)
 			continue;
 		if (version->call->lto) {
-			error("%s: it is built with %s, so its object is not the code that runs: not supported",
+			error("%s: it is built with %s: its object is not the code that runs",
 			      unit->name, version->call->lto);
 			good = false;
 			continue;

@@ -52,7 +52,8 @@ static const struct {
 	{ "-x|c-header|-c|all.h|-o|all.h.gch", "compile|/d/all.h.gch|c-header:/d/all.h" },
 	{ "all.h|-o|all.h.gch", "link|/d/all.h.gch|/d/all.h" },
 	{ "-c|a.S", "compile|-|S /d/a.S" },
-	{ "-c|a.cpp|b.C|c.cxx|d.c++|e.s|f.i", "compile|-|S /d/a.cpp|S /d/b.C|S /d/c.cxx|S /d/d.c++|S /d/e.s|S /d/f.i" },
+	{ "-c|a.cpp|b.C|c.cxx|d.c++|e.s|f.i",
+	  "compile|-|S /d/a.cpp|S /d/b.C|S /d/c.cxx|S /d/d.c++|S /d/e.s|S /d/f.i" },
 	{ "-c|../x/./y/../a.c", "compile|-|S /x/a.c" },
 	/* time of linking */
 	{ "-flto|-c|a.c", "compile|-|lto -flto|S /d/a.c|-flto" },
@@ -128,7 +129,7 @@ static bool same_text(const char *a, const char *b)
 
 TEST(text_that_is_the_same)
 {
-	EXPECT_TRUE(same_text("int a;\n", "\n\n  int a;  \n"));
+	EXPECT_TRUE(same_text("int a;\n", "\n\n  int a; \t\n"));
 	EXPECT_TRUE(same_text("# 1 \"a.c\"\nint a;\n", "# 7 \"b.c\" 2\nint a;\n"));
 	EXPECT_TRUE(same_text("int a;\nint b;\n", "int a;\n# 2 \"a.c\"\n\nint b;"));
 }
