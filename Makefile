@@ -28,13 +28,14 @@ Q := @
 say = @printf '  %-7s %s\n'
 endif
 
-# Kernel headers: those of KVER, installed or unpacked by selftests/vm/fetch; else
+# Kernel headers: those of KVER, installed or brought by selftests/vm/fetch; else
 # the running kernel's, else the newest that are installed.  Recursive on purpose:
-# "make deps" may just have brought them.
+# "make deps" or the fetch may just have brought them.
 KDIRS	= $(if $(KVER),,$(wildcard /lib/modules/$(shell uname -r)/build/.config)) \
 	  $(shell ls -1d /usr/src/linux-headers-$(or $(KVER),*)/.config \
 		/lib/modules/$(or $(KVER),*)/build/.config 2>/dev/null | sort -rV) \
-	  $(wildcard $(VMDIR)/headers-$(KVER)/usr/src/linux-headers-$(KVER)/.config)
+	  $(wildcard $(VMDIR)/headers-$(KVER)/usr/src/linux-headers-$(KVER)/.config \
+		$(VMDIR)/$(KVER)/build/.config)
 KDIR	?= $(patsubst %/.config,%,$(firstword $(KDIRS)))
 
 # Variables of our command line are not those of the makefiles we call: kbuild
@@ -77,33 +78,49 @@ user: $(ALL)
 
 # ---- kernel module, release and debug ----
 
+# A kernel of a newer Debian than this one brings its compiler.
+KROOT	= $(if $(wildcard $(VMDIR)/headers-$(KVER)/usr/bin/make),\
+		$(TOP)/selftests/vm/build-root $(VMDIR)/headers-$(KVER))
+
 # $(call kbuild,DIR,ARGUMENTS); kmod/Makefile keeps the products out of kmod/
 kbuild = $(if $(KDIR),,$(error no kernel headers: install linux-headers-amd64, or say KDIR=)) \
-	$(Q)O=$(O)/$(1) $(MAKE) $(if $(V),,-s) --no-print-directory -C $(TOP)/kmod KDIR=$(KDIR) \
+	$(Q)O=$(O)/$(1) $(KROOT) $(MAKE) $(if $(V),,-s) --no-print-directory -C $(TOP)/kmod KDIR=$(KDIR) \
 		ULP_VERSION=$(VERSION) $(if $(V),V=$(V)) \
 		$(if $(and $(wildcard $(KDIR)/vmlinux),$(shell command -v pahole)),,\
 			CONFIG_DEBUG_INFO_BTF_MODULES=) $(2)
 
 KMODS := $(if $(wildcard $(TOP)/kmod/Kbuild),kmod-release kmod-debug)
-.PHONY: kmod kmod-release kmod-debug
+.PHONY: kmod kmod-release kmod-debug headers
 kmod: $(KMODS)
 
-kmod-release: | deps-build
+headers: | deps-build
+	$(if $(KVER),$(Q)$(TOP)/selftests/vm/fetch headers >/dev/null)
+
+kmod-release: | headers
 	$(say) KBUILD kmod
 	+$(call kbuild,kmod)
 
-kmod-debug: | deps-build
+kmod-debug: | headers
 	$(say) KBUILD kmod-debug
 	+$(call kbuild,kmod-debug,ULP_DEBUG=1)
 
 # ---- tests ----
 
-.PHONY: selftests check check-unit bench demo vm fuzz-ioctl soak
+.PHONY: selftests check check-debug check-matrix check-unit bench demo vm fuzz-ioctl soak
 selftests: user | deps-build
 	$(Q)$(MAKE) --no-print-directory -C $(TOP)/selftests all
 
 check: all | deps-vm
 	$(Q)$(TOP)/selftests/run $(TESTS)
+
+# on the kernel that looks for bugs, which is slow: fewer rounds, longer limits
+check-debug:
+	+$(Q)SCALE=$(or $(SCALE),20) TIMES=$(or $(TIMES),5) MODULE='$(or $(MODULE),debug)' \
+		TESTS='$(or $(TESTS),abi flow stress fuzz)' \
+		$(MAKE) --no-print-directory check KVER=debug
+
+check-matrix: user selftests | deps-vm
+	+$(Q)$(TOP)/selftests/vm/matrix $(TESTS)
 
 check-unit: all | deps-unit
 	$(Q)$(TOP)/selftests/run --here $(or $(TESTS),unit)
@@ -175,6 +192,8 @@ help:
 	'make                  build everything into $$(O)' \
 	'make deps             install missing Debian packages (root); the others do it as needed' \
 	'make check            all tests: unit tests here, the others in a VM' \
+	'make check-debug      the same on a kernel with KASAN, lockdep and more (built once)' \
+	'make check-matrix     the same on several kernels, 6.1 to 7.x, and a table' \
 	'make check-unit       the tests that need neither root nor VM' \
 	'make demo             patch a running, unmodified python3 in the VM' \
 	'make bench            measure against a ptrace patcher in the VM' \
@@ -190,7 +209,7 @@ help:
 	'  O=DIR        where products go (build)' \
 	'  V=1          show commands' \
 	'  KDIR=DIR     kernel headers (the running kernel'\''s, else the newest installed)' \
-	'  KVER=RELEASE kernel to build for and to boot in the VM' \
+	'  KVER=RELEASE kernel to build for and to boot in the VM (debug: the one with checks)' \
 	'  VMDIR=DIR    downloaded kernels ($$(O)/vm)' \
 	'  TESTS="..."  tests to run: a ring (flow) or names (flow/basic.sh abi/test_sizes)' \
 	'  CC= CFLAGS= LDFLAGS= WERROR=1 PREFIX= DESTDIR=  as usual'

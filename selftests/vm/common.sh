@@ -4,7 +4,8 @@
 #
 # O      build directory (default: build/ of this tree)
 # VMDIR  what was downloaded and unpacked for the VM (default: $O/vm)
-# KVER   kernel to boot (default: the newest with installed headers)
+# KVER   kernel to boot (default: the newest with installed headers);
+#        "debug" is the one that debug-kernel builds
 
 : "${HERE:?}"
 TOP=$(cd "$HERE/../.." && pwd)
@@ -31,10 +32,14 @@ KVER=${KVER:-$(default_kver)}
 [ -n "$KVER" ] || die "no kernel headers in /usr/src: run 'make deps', or name a kernel by KVER="
 
 # Several people and several runs share VMDIR: one at a time fills it.
+LOCK=$VMDIR/.lock
+LOCK_WAIT=900
+
 with_lock() {
 	mkdir -p "$VMDIR" || die "cannot create $VMDIR"
-	exec 9>"$VMDIR/.lock"
-	flock -w 900 9 || die "$VMDIR is locked by another run for 15 minutes"
+	exec 9>"$LOCK"
+	flock -w "$LOCK_WAIT" 9 ||
+		die "another run has held $LOCK for $((LOCK_WAIT / 60)) minutes"
 	"$@" 9>&-
 	exec 9>&-
 }
