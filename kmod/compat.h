@@ -6,6 +6,7 @@
 #ifndef ULP_COMPAT_H
 #define ULP_COMPAT_H
 
+#include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/security.h>
@@ -54,6 +55,20 @@
 #else
 #define ULP_MMAP_MIN_ADDR	65536UL
 #endif
+
+/*
+ * Whether the caller has @cap where the program that @mm belongs to was started.
+ * In Linux 7 only tasks know where that was, and only the machine's own name
+ * space will do.
+ */
+static inline bool ulp_mm_capable(struct mm_struct *mm, int cap)
+{
+#if __has_include(<linux/sched/exec_state.h>)
+	return capable(cap);
+#else
+	return ns_capable(mm->user_ns, cap);
+#endif
+}
 
 /* What ulp_compat_init() found. */
 struct ulp_compat {

@@ -63,7 +63,7 @@ static bool ulp_cred_may_use(const struct cred *maker, struct mm_struct *mm)
 	     uid_eq(cred->fsuid, maker->fsuid) && gid_eq(cred->egid, maker->egid) &&
 	     cap_issubset(maker->cap_effective, cred->cap_effective)))
 		return true;
-	return ns_capable(mm->user_ns, CAP_SYS_PTRACE);
+	return ulp_mm_capable(mm, CAP_SYS_PTRACE);
 }
 
 bool ulp_session_may_use(struct ulp_session *session)

@@ -258,7 +258,7 @@ TEST_F(events, not_for_everybody)
 }
 
 /* Who does not read loses events, is told so, and hears the next ones. */
-TEST_F(events, slow_reader)
+TEST_F_TIMEOUT(events, slow_reader, 300)
 {
 	struct ulp_transact args = raw_transact_args();
 	const struct ulp_event_info *info;
