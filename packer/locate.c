@@ -7,6 +7,7 @@
  * which decides between the places of others, until nothing new is found.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,32 @@ static bool agrees(const struct search *search, const struct match *match)
 }
 
 static void commit_reference(struct locator *locator, const struct piece *user,
+			     struct reference *reference, const struct bound *bound);
+
+/* The pointers in a variable or table tell where more is. */
+static void commit_pointers(struct locator *locator, struct piece *data)
+{
+	for (size_t i = 0; i < data->nr_references; i++) {
+		struct reference *reference = &data->references[i];
+		const struct slot *slot = slot_at(locator->slots, data->addr + reference->offset);
+		struct bound bound = { .known = true };
+
+		if (reference->type != R_X86_64_64)
+			continue;
+		if (slot && slot->symbol)
+			bound.imported = true;
+		else if (!slots_pointer(locator->slots, data->addr + reference->offset,
+					&bound.addr) || !bound.addr)
+			continue;
+		bound.addr -= (uint64_t)reference->to;
+		if (bound.imported && (!reference->symbol ||
+				       strcmp(slot->symbol, reference->symbol->name) != 0))
+			continue;
+		commit_reference(locator, data, reference, &bound);
+	}
+}
+
+static void commit_reference(struct locator *locator, const struct piece *user,
 			     struct reference *reference, const struct bound *bound)
 {
 	struct piece *to = reference->piece;
@@ -190,12 +217,16 @@ static void commit_reference(struct locator *locator, const struct piece *user,
 	if (!to || to->found)
 		return;
 	if (to->kind == PIECE_CODE) {
-		to->hint = bound->addr;
+		/* Of an indirect function others know the stub, not the resolver. */
+		if (reference->piece || !to->symbol || to->symbol->type != STT_GNU_IFUNC)
+			to->hint = bound->addr;
 		return;
 	}
 	to->found = true;
 	to->addr = bound->addr;
 	to->proof = xasprintf("'%s' uses it", user->name);
+	if (to->kind == PIECE_DATA || to->kind == PIECE_CONST)
+		commit_pointers(locator, to);
 }
 
 static void commit(struct locator *locator, struct search *search, const struct match *match)
@@ -293,6 +324,23 @@ static bool check_all(const struct locator *locator)
 	return good;
 }
 
+static void print_all(const struct locator *locator)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < locator->nr; i++) {
+		const struct piece *piece = locator->searches[i].piece;
+
+		found += piece->found;
+		if (verbosity > 0 && !piece->found)
+			printf("  %s: %s is not found: %s\n", piece->unit->name, piece->name,
+			       piece->missed ? piece->missed : "nothing there is like it");
+	}
+	if (verbosity > 0)
+		printf("  %zu of %zu functions of the original objects are found in %s\n", found,
+		       locator->nr, locator->target->path);
+}
+
 static void mark_absent(struct locator *locator, struct pair *pair)
 {
 	bool any = false;
@@ -323,6 +371,7 @@ bool locate(struct pairs *pairs, const struct slots *slots, const char *symbols_
 			find_places(&locator, search);
 		}
 	find_all(&locator);
+	print_all(&locator);
 	if (!check_all(&locator))
 		return false;
 	for (size_t i = 0; i < pairs->nr; i++)

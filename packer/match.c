@@ -97,7 +97,11 @@ static bool bind_address(struct walk *walk, uint64_t addr)
 
 	if (slot && slot->symbol && !(walk->reference->piece && walk->reference->to))
 		return bind_import(walk, slot);
-	if (slot && !slot->symbol)	/* of an indirect function: its resolver */
+	/*
+	 * An indirect function of the target: the piece is its resolver, but a
+	 * name means what the stub leads to.
+	 */
+	if (slot && !slot->symbol && walk->reference->piece)
 		addr = slot->value;
 	/* The middle of other code may be elsewhere in it: see nops and branches. */
 	if (walk->reference->piece && walk->reference->piece->kind == PIECE_CODE &&
@@ -116,6 +120,8 @@ static bool bind_slot(struct walk *walk, uint64_t addr)
 		return bind_import(walk, slot);
 	if (!slots_pointer(walk->slots, addr, &value))
 		return differ(walk, walk->reference->offset, "the target has no such slot");
+	if (slot && slot->type == R_X86_64_IRELATIVE && !walk->reference->piece)
+		return true;		/* the resolver is not what the name means */
 	return bind(walk, value);
 }
 
