@@ -3,6 +3,8 @@
 #
 # The module comes and goes, as release and as debug build.  That the kernel
 # log stays clean is looked after by selftests/run.
+#
+# timeout: 120
 . "$(dirname "$0")/../lib.sh"
 
 [ "$(id -u)" = 0 ] || { echo "not root"; exit 4; }
@@ -16,9 +18,9 @@ unload() {
 	loop_until gone
 }
 
-# load FILE - and look at what it has made
+# load FILE [PARAMETER...] - and look at what it has made
 load() {
-	insmod "$1" || fail "insmod $1"
+	insmod "$@" || fail "insmod $*"
 	loop_until test -c /dev/ulp
 	[ "$(stat -c '%U %a' /dev/ulp)" = "root 600" ] || fail "/dev/ulp: $(stat -c '%U %a' /dev/ulp)"
 	tool 0 status --json
@@ -35,6 +37,38 @@ test_debug() {
 	unload
 	load "${ULP_KO%/kmod/*}/kmod-debug/ulp.ko"
 	unload
+}
+
+# on_poorer_kernel BACKEND PARAMETER - where that parameter holds, which leaves
+# BACKEND as the default
+on_poorer_kernel() {
+	unload
+	load "${ULP_KO%/kmod/*}/kmod-debug/ulp.ko" "$2"
+	json "module.default_backend=$1"
+	start_victim lib "$VICTIMS/victim_lib"
+	expect "hammering 8" hammer 8
+	apply outer
+	revert outer
+	apply outer --backend stop-machine
+	revert outer
+	expect "old=1 new=1 mixed=0" unhammer
+	expect 0x10102 outer
+	end_victim
+	# gates that cannot be cancelled die with the victim's threads
+	loop_until rmmod ulp 2>/dev/null
+	unload
+}
+
+test_task_work_add_looked_up() {
+	on_poorer_kernel gate force_no_task_work_export=1
+}
+
+test_no_cancel() {
+	on_poorer_kernel gate force_no_cancel=1
+}
+
+test_no_gate() {
+	on_poorer_kernel stop-machine force_no_gate=1
 }
 
 test_again_and_again() {
@@ -61,4 +95,5 @@ test_missing() {
 	end_victim
 }
 
-run_tests test_release test_debug test_again_and_again test_in_use test_missing
+run_tests test_release test_debug test_task_work_add_looked_up test_no_cancel test_no_gate \
+	test_again_and_again test_in_use test_missing
