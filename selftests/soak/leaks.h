@@ -45,10 +45,10 @@ static inline void leaks_write(const char *path, const char *text)
 	fclose(file);
 }
 
-/* Caches of the kernel that are full of what was read from files. */
-static inline bool leaks_is_file_cache(const char *name)
+/* Full of what was read from files, or of what is freed when it is many (vmalloc). */
+static inline bool leaks_is_lazy(const char *name)
 {
-	return strstr(name, "dentry") || strstr(name, "inode") || strstr(name, "radix") ||
+	return strstr(name, "vmap_area") || strstr(name, "dentry") || strstr(name, "inode") || strstr(name, "radix") ||
 	       strstr(name, "ovl") || strstr(name, "9p") || strstr(name, "kernfs");
 }
 
@@ -64,7 +64,7 @@ static inline void leaks_read_slab(struct leaks *leaks)
 		struct leaks_cache *cache = &leaks->caches[leaks->nr_caches];
 
 		if (sscanf(line, "%63s %lu", cache->name, &cache->objects) == 2 &&
-		    !leaks_is_file_cache(cache->name))
+		    !leaks_is_lazy(cache->name))
 			leaks->nr_caches++;
 	}
 	if (file)

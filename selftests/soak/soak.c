@@ -234,12 +234,33 @@ static void settle(const struct victim *victim, bool all_on)
 	}
 }
 
-static void rest(void)
+static bool open_all(const struct victim *victim)
 {
+	if (ulp_context_new(&ctx) < 0)
+		return false;
+	for (unsigned int i = 0; i < victim->nr_files; i++)
+		if (ulp_patch_open(ctx, victim->files[i], &patches[i]) < 0)
+			return false;
+	return true;
+}
+
+static void close_all(const struct victim *victim)
+{
+	for (unsigned int i = 0; i < victim->nr_files; i++)
+		ulp_patch_close(patches[i]);
+	ulp_context_free(ctx);
+}
+
+/* Nothing is held meanwhile, the module neither. */
+static void rest(const struct victim *victim)
+{
+	close_all(victim);
 	__atomic_add_fetch(&shared->resting, 1, __ATOMIC_SEQ_CST);
 	while (shared->rest)
 		usleep(10000);
 	__atomic_sub_fetch(&shared->resting, 1, __ATOMIC_SEQ_CST);
+	if (!open_all(victim))
+		_exit(2);
 }
 
 /* It lives for some operations, and is killed in the middle of one. */
@@ -280,20 +301,16 @@ static void work(struct victim *victim)
 	bool first = true;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (ulp_context_new(&ctx) < 0)
+	if (!open_all(victim)) {
+		printf("# wrong: %s\n", ulp_error(ctx));
+		count(&shared->wrong);
 		_exit(2);
-	for (unsigned int i = 0; i < victim->nr_files; i++) {
-		if (ulp_patch_open(ctx, victim->files[i], &patches[i]) < 0) {
-			printf("# wrong: %s\n", ulp_error(ctx));
-			count(&shared->wrong);
-			_exit(2);
-		}
 	}
 	while (!shared->stop) {
 		if (shared->rest) {
 			settle(victim, first);
 			first = false;
-			rest();
+			rest(victim);
 		} else if (victim->kind == MORTAL) {
 			live(victim);
 		} else {
@@ -324,6 +341,13 @@ static bool parse(char *text)
 	return victim->nr_files > 0;
 }
 
+static void signal_victims(int sig)
+{
+	for (unsigned int i = 0; i < nr_victims; i++)
+		if (victims[i].kind != MORTAL)
+			kill(victims[i].pid, sig);
+}
+
 /* Everybody rests, all is taken back, and the module has had time to let go. */
 static void look_at_all(struct leaks *leaks)
 {
@@ -332,6 +356,9 @@ static void look_at_all(struct leaks *leaks)
 	shared->rest = true;
 	while (shared->resting < nr_victims && now_ns() < end + nr_victims * LIMIT_NS)
 		usleep(10000);
+	/* what has ended is freed a while later */
+	signal_victims(SIGSTOP);
+	sleep(3);
 	do {
 		leaks_look(leaks);
 	} while (leaks->references && now_ns() < end && !usleep(100000));
@@ -375,10 +402,11 @@ static unsigned int compare_maps(struct victim *victim, bool first)
 
 static unsigned int look_closely(struct leaks *leaks, const struct leaks *before)
 {
-	unsigned long operations = shared->done + shared->refused + shared->tools;
 	unsigned int grown = 0;
+	unsigned long operations;
 
 	look_at_all(leaks);
+	operations = shared->done + shared->refused + shared->tools;
 	for (unsigned int i = 0; i < nr_victims; i++)
 		if (victims[i].pid)
 			grown += compare_maps(&victims[i], !before);
@@ -393,6 +421,7 @@ static unsigned int look_closely(struct leaks *leaks, const struct leaks *before
 		grown += leaks->vmalloc_kb > before->vmalloc_kb + 256;
 		grown += leaks->descriptors > before->descriptors;
 	}
+	signal_victims(SIGCONT);
 	shared->rest = false;
 	return grown;
 }
