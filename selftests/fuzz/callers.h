@@ -289,7 +289,7 @@ static void fuzz_caller_files(struct fuzz_caller *c)
 static uint64_t fuzz_any_address(struct fuzz_thread *t)
 {
 	static const uint64_t odd[] = {
-		0, RAW_PAGE, 65536, FUZZ_CALLED, FUZZ_TORN, FUZZ_SHARED, FUZZ_SCRATCH, FUZZ_HUGE,
+		0, RAW_PAGE, 65536, FUZZ_CALLED, FUZZ_TORN, FUZZ_SCRATCH,
 		0x7fffffffe000, 0x7ffffffff000, 0x800000000000, 0xffff800000000000, -RAW_PAGE,
 		(uint64_t)-1, FUZZ_DROP + 1, FUZZ_KEEP + 8,
 	};
