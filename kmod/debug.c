@@ -85,8 +85,9 @@ int ulp_debug(struct ulp_session *session, struct ulp_debug *args)
 		ulp_debug_thaw(session);
 		return 0;
 	case ULP_DEBUG_FAULT:
-		if (args->point > ULP_FAULT_COPY_RESULT || args->arg > S64_MAX)
+		if (args->point > ULP_FAULT_UNMAP || args->arg > S64_MAX)
 			return -EINVAL;
+		args->out_value = READ_ONCE(session->faults.point);
 		WRITE_ONCE(session->faults.point, 0);
 		atomic64_set(&session->faults.countdown, args->arg);
 		WRITE_ONCE(session->faults.point, args->point);

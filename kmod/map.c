@@ -131,7 +131,8 @@ int ulp_map(struct ulp_session *session, const struct ulp_map *args)
 		return -EINVAL;
 	if (session->nr_maps == ULP_MAX_MAPS)
 		return -E2BIG;
-	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
+	mapping = ulp_fault(&session->faults, ULP_FAULT_ALLOC) ? NULL :
+		kzalloc(sizeof(*mapping), GFP_KERNEL);
 	if (!mapping)
 		return -ENOMEM;
 	INIT_LIST_HEAD(&mapping->list);
@@ -231,6 +232,8 @@ static int ulp_unmap_checked(struct ulp_session *session, struct mm_struct *mm,
 	struct ulp_map_job job = { .mm = mm, .cred = session->cred, .mapping = mapping };
 
 	job.err = ulp_unmap_check(session, mm, mapping, max_freeze_ns, outcome);
+	if (!job.err && ulp_fault(&session->faults, ULP_FAULT_UNMAP))
+		job.err = -ENOMEM;
 	if (!job.err)
 		ulp_session_run(session, ulp_unmap_run, &job);
 	trace_unmap(mm, mapping->addr, mapping->length, job.err);

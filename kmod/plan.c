@@ -16,9 +16,22 @@
 	(ULP_TRANSACT_DRY_RUN | ULP_TRANSACT_COMMIT_MAPS | ULP_TRANSACT_NO_STAMPS | \
 	 ULP_TRANSACT_HOLD | ULP_TRANSACT_SCAN_MEMORY)
 
-static void *ulp_plan_copy(u64 user, u32 nr, size_t size)
+static void *ulp_plan_copy(struct ulp_plan *plan, u64 user, u32 nr, size_t size)
 {
+	if (nr && ulp_fault(plan->faults, ULP_FAULT_COPY_PLAN))
+		return ERR_PTR(-EFAULT);
 	return nr ? vmemdup_user(u64_to_user_ptr(user), array_size(nr, size)) : NULL;
+}
+
+static int ulp_plan_copy_bytes(struct ulp_plan *plan, void *to, u64 user, size_t size)
+{
+	return ulp_fault(plan->faults, ULP_FAULT_COPY_PLAN) ||
+	       copy_from_user(to, u64_to_user_ptr(user), size) ? -EFAULT : 0;
+}
+
+static void *ulp_plan_alloc(struct ulp_plan *plan, size_t nr, size_t size)
+{
+	return ulp_fault(plan->faults, ULP_FAULT_ALLOC) ? NULL : kvcalloc(nr, size, GFP_KERNEL);
 }
 
 static int ulp_compare_ranges(const void *a, const void *b)
@@ -44,13 +57,13 @@ static int ulp_compare_stale(const void *a, const void *b)
 
 static int ulp_plan_read_ranges(struct ulp_plan *plan, const struct ulp_transact *args)
 {
-	struct ulp_range *user = ulp_plan_copy(args->ranges, args->nr_ranges, sizeof(*user));
+	struct ulp_range *user = ulp_plan_copy(plan, args->ranges, args->nr_ranges, sizeof(*user));
 	int err = -EINVAL;
 	u32 i;
 
 	if (IS_ERR_OR_NULL(user))
 		return PTR_ERR_OR_ZERO(user);
-	plan->ranges = kvcalloc(args->nr_ranges, sizeof(*plan->ranges), GFP_KERNEL);
+	plan->ranges = ulp_plan_alloc(plan, args->nr_ranges, sizeof(*plan->ranges));
 	if (!plan->ranges) {
 		err = -ENOMEM;
 		goto out;
@@ -88,15 +101,15 @@ static int ulp_plan_read_bytes(struct ulp_plan *plan, const struct ulp_write *us
 	}
 	if (total > ULP_MAX_WRITE_BYTES)
 		return -E2BIG;
-	plan->bytes = kvmalloc(2 * total, GFP_KERNEL);
+	plan->bytes = ulp_plan_alloc(plan, 2, total);
 	if (!plan->bytes)
 		return -ENOMEM;
 	for (i = 0; i < nr; i++) {
 		struct ulp_plan_write *write = &plan->writes[i];
 		u8 *expected = plan->bytes + used, *bytes = expected + user[i].len;
 
-		if (copy_from_user(expected, u64_to_user_ptr(user[i].expected), user[i].len) ||
-		    copy_from_user(bytes, u64_to_user_ptr(user[i].bytes), user[i].len))
+		if (ulp_plan_copy_bytes(plan, expected, user[i].expected, user[i].len) ||
+		    ulp_plan_copy_bytes(plan, bytes, user[i].bytes, user[i].len))
 			return -EFAULT;
 		used += 2 * user[i].len;
 		write->addr = user[i].addr;
@@ -110,14 +123,14 @@ static int ulp_plan_read_bytes(struct ulp_plan *plan, const struct ulp_write *us
 
 static int ulp_plan_read_writes(struct ulp_plan *plan, const struct ulp_transact *args)
 {
-	struct ulp_write *user = ulp_plan_copy(args->writes, args->nr_writes, sizeof(*user));
+	struct ulp_write *user = ulp_plan_copy(plan, args->writes, args->nr_writes, sizeof(*user));
 	u32 i, nr = args->nr_writes;
 	int err = -ENOMEM;
 
 	if (IS_ERR_OR_NULL(user))
 		return PTR_ERR_OR_ZERO(user);
-	plan->writes = kvcalloc(nr, sizeof(*plan->writes), GFP_KERNEL);
-	plan->pages = kvcalloc(nr, sizeof(*plan->pages), GFP_KERNEL);
+	plan->writes = ulp_plan_alloc(plan, nr, sizeof(*plan->writes));
+	plan->pages = ulp_plan_alloc(plan, nr, sizeof(*plan->pages));
 	if (!plan->writes || !plan->pages)
 		goto out;
 	err = ulp_plan_read_bytes(plan, user, nr);
@@ -145,7 +158,7 @@ out:
 
 static int ulp_plan_read_stale(struct ulp_plan *plan, const struct ulp_transact *args)
 {
-	struct ulp_stale *stale = ulp_plan_copy(args->stale, args->nr_stale, sizeof(*stale));
+	struct ulp_stale *stale = ulp_plan_copy(plan, args->stale, args->nr_stale, sizeof(*stale));
 
 	if (IS_ERR_OR_NULL(stale))
 		return PTR_ERR_OR_ZERO(stale);
@@ -179,7 +192,7 @@ static int ulp_plan_read_subject(struct ulp_plan *plan, const struct ulp_transac
 		return -EINVAL;
 	if (size > PAGE_SIZE)
 		return -E2BIG;
-	subject = kzalloc(sizeof(*subject), GFP_KERNEL);
+	subject = ulp_plan_alloc(plan, 1, sizeof(*subject));
 	if (!subject)
 		return -ENOMEM;
 	plan->subject = subject;
@@ -188,9 +201,10 @@ static int ulp_plan_read_subject(struct ulp_plan *plan, const struct ulp_transac
 		return err;
 	if (subject->said.functions_size > ULP_SUBJECT_FUNCTIONS)
 		return -E2BIG;
-	if (copy_from_user(subject->functions, u64_to_user_ptr(subject->said.functions),
-			   subject->said.functions_size))
-		return -EFAULT;
+	err = ulp_plan_copy_bytes(plan, subject->functions, subject->said.functions,
+				  subject->said.functions_size);
+	if (err)
+		return err;
 	return ulp_subject_is_valid(subject) ? 0 : -EINVAL;
 }
 
@@ -246,10 +260,6 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 		return -EOPNOTSUPP;
 	if (!ulp_plan_may_use(plan->backend))
 		return -EPERM;
-	if (ulp_fault(faults, ULP_FAULT_COPY_PLAN))
-		return -EFAULT;
-	if (ulp_fault(faults, ULP_FAULT_ALLOC))
-		return -ENOMEM;
 
 	err = ulp_plan_read_ranges(plan, args);
 	if (!err)
@@ -259,7 +269,7 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 	if (!err)
 		err = ulp_plan_read_subject(plan, args);
 	if (!err && args->stack && args->stack_size) {
-		plan->stack = kvmalloc(args->stack_size, GFP_KERNEL);
+		plan->stack = ulp_plan_alloc(plan, 1, args->stack_size);
 		plan->stack_size = args->stack_size;
 		err = plan->stack ? 0 : -ENOMEM;
 	}
@@ -274,5 +284,5 @@ void ulp_plan_free(struct ulp_plan *plan)
 	kvfree(plan->stale);
 	kvfree(plan->bytes);
 	kvfree(plan->stack);
-	kfree(plan->subject);
+	kvfree(plan->subject);
 }

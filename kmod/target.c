@@ -18,15 +18,18 @@
 static LIST_HEAD(ulp_watched);
 static DEFINE_RAW_SPINLOCK(ulp_watched_lock);
 
-static struct ulp_target *ulp_target_alloc(struct mm_struct *mm, u32 room)
+static struct ulp_target *ulp_target_alloc(struct mm_struct *mm, struct ulp_faults *faults,
+					   u32 room)
 {
 	u32 buckets = roundup_pow_of_two(room);
 	struct ulp_target *target;
 
-	target = kvzalloc(struct_size(target, threads, room), GFP_KERNEL);
+	target = ulp_fault(faults, ULP_FAULT_ALLOC) ? NULL :
+		kvzalloc(struct_size(target, threads, room), GFP_KERNEL);
 	if (!target)
 		return NULL;
-	target->bucket = kvcalloc(buckets, sizeof(*target->bucket), GFP_KERNEL);
+	target->bucket = ulp_fault(faults, ULP_FAULT_ALLOC) ? NULL :
+		kvcalloc(buckets, sizeof(*target->bucket), GFP_KERNEL);
 	if (!target->bucket) {
 		kvfree(target);
 		return NULL;
@@ -37,6 +40,7 @@ static struct ulp_target *ulp_target_alloc(struct mm_struct *mm, u32 room)
 	INIT_LIST_HEAD(&target->watched);
 	mmgrab(mm);
 	target->mm = mm;
+	target->faults = faults;
 	target->max = room;
 	target->mask = buckets - 1;
 	/* The gates may outlive the session; its file holds the module until here. */
@@ -102,6 +106,8 @@ void ulp_target_fork_probe(void *data, struct task_struct *parent, struct task_s
 	struct ulp_target *target;
 	unsigned long flags;
 
+	/* The child was linked before we look; pairs with ulp_target_watch(). */
+	smp_mb();
 	if (list_empty_careful(&ulp_watched))
 		return;
 	raw_spin_lock_irqsave(&ulp_watched_lock, flags);
@@ -124,7 +130,7 @@ static void ulp_target_watch(struct ulp_target *target)
 	raw_spin_lock_irq(&ulp_watched_lock);
 	list_add(&target->watched, &ulp_watched);
 	raw_spin_unlock_irq(&ulp_watched_lock);
-	/* Who forks from here on sees the list, or was linked before our walk. */
+	/* Who forks sees the list, or our walk its child; pairs with the probe. */
 	smp_mb();
 }
 
@@ -161,12 +167,11 @@ static bool ulp_process_has_mm(struct task_struct *process, struct mm_struct *mm
  */
 struct ulp_target *ulp_target_enrol(struct mm_struct *mm, struct ulp_faults *faults, u32 room)
 {
-	struct ulp_target *target = ulp_target_alloc(mm, room);
+	struct ulp_target *target = ulp_target_alloc(mm, faults, room);
 	struct task_struct *process, *task;
 
 	if (!target)
 		return NULL;
-	target->faults = faults;
 	ulp_target_watch(target);
 	rcu_read_lock();
 	for_each_process(process) {

@@ -538,7 +538,8 @@ struct ulp_unmap {
  * @ULP_DEBUG_FREEZE: freeze and stay frozen until THAW, close or @arg ns
  * @ULP_DEBUG_THAW: thaw
  * @ULP_DEBUG_FAULT: arm fault point @point to fail once, at its @arg-th passing
- *	from now (0: the next one); it acts on this session only
+ *	from now (0: the next one); it acts on this session only.  @out_value is
+ *	the point that was armed before and has not acted
  * @ULP_DEBUG_GATES: @out_value is the number of gates of the whole module that
  *	are queued or parked
  */
@@ -552,8 +553,8 @@ enum ulp_debug_op {
 /**
  * enum ulp_fault - numbered fault points; the numbers never change
  * @ULP_FAULT_PIN: a page of a write cannot be pinned
- * @ULP_FAULT_COPY_PLAN: the plan cannot be read from the caller
- * @ULP_FAULT_ALLOC: an allocation for the transaction fails
+ * @ULP_FAULT_COPY_PLAN: the arg-th piece of the plan cannot be read from the caller
+ * @ULP_FAULT_ALLOC: the arg-th allocation of an ioctl fails
  * @ULP_FAULT_MAP: vm_mmap fails in the worker
  * @ULP_FAULT_FREEZE_LIMIT: the limit is reached while threads are gated
  * @ULP_FAULT_CHECK: the check finds a candidate
@@ -562,6 +563,7 @@ enum ulp_debug_op {
  * @ULP_FAULT_PAGE: the page of the arg-th write has moved
  * @ULP_FAULT_GATE_POOL: no gate object is left for a newborn child
  * @ULP_FAULT_COPY_RESULT: the result cannot be written to the caller
+ * @ULP_FAULT_UNMAP: vm_munmap fails in the worker
  */
 enum ulp_fault {
 	ULP_FAULT_PIN		= 1,
@@ -575,6 +577,7 @@ enum ulp_fault {
 	ULP_FAULT_PAGE		= 9,
 	ULP_FAULT_GATE_POOL	= 10,
 	ULP_FAULT_COPY_RESULT	= 11,
+	ULP_FAULT_UNMAP		= 12,
 };
 
 /**

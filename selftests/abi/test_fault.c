@@ -111,29 +111,104 @@ static int set_answer(int session, uint32_t backend, uint32_t from, uint32_t to,
 	EXPECT_TRUE(RAW_WAIT(raw_gates(self->session) == 0));			\
 } while (0)
 
-TEST_F(fault, before_the_freeze)
+/* A plan with something of everything: two writes, stale words, a subject. */
+static int change(int session, uint32_t backend, uint32_t from, uint32_t to,
+		  struct ulp_transact *args)
 {
-	static const struct { uint32_t point; int err; } points[] = {
-		{ ULP_FAULT_PIN, -EFAULT },
-		{ ULP_FAULT_COPY_PLAN, -EFAULT },
-		{ ULP_FAULT_ALLOC, -ENOMEM },
-		{ ULP_FAULT_COPY_RESULT, -EFAULT },
+	static char stack[256];
+	struct ulp_subject subject = {
+		.size = sizeof(subject), .action = ULP_ACTION_APPLY, .name = "fault",
+		.nr_functions = 1, .functions_size = 2, .functions = (uintptr_t)"f",
+	};
+	/* not in the victim, which has a copy of our stack, by their ends either */
+	struct ulp_range range = { (uintptr_t)raw_spin + 1, (uintptr_t)raw_spin + 2 };
+	struct ulp_stale stale = { };
+	struct ulp_write writes[2];
+	int i;
+
+	for (i = 0; i < 2; i++)
+		writes[i] = (struct ulp_write) {
+			.addr = RAW_ANSWER_AT(i ? raw_answer2 : raw_answer), .len = 4,
+			.expected = (uintptr_t)&from, .bytes = (uintptr_t)&to,
+		};
+	*args = raw_transact_args();
+	args->backend = backend;
+	args->flags = ULP_TRANSACT_NO_STAMPS;
+	args->ranges = (uintptr_t)&range;
+	args->nr_ranges = 1;
+	args->writes = (uintptr_t)writes;
+	args->nr_writes = 2;
+	args->stale = (uintptr_t)&stale;
+	args->nr_stale = 1;
+	args->stack = (uintptr_t)stack;
+	args->stack_size = sizeof(stack);
+	args->subject = (uintptr_t)&subject;
+	return raw_transact(session, args);
+}
+
+/*
+ * Each point at each of its passings, until there are no more.  What is only
+ * missing for a moment (err 0) is fetched, and that is no attempt.
+ */
+TEST_F_TIMEOUT(fault, each_passing, 100)
+{
+	static const struct { uint32_t point; int err; uint32_t reason, least; } points[] = {
+		{ ULP_FAULT_ALLOC, -ENOMEM, ULP_REASON_NONE, 8 },
+		{ ULP_FAULT_COPY_PLAN, -EFAULT, ULP_REASON_NONE, 8 },
+		{ ULP_FAULT_PIN, -EFAULT, ULP_REASON_NONE, 2 },
+		{ ULP_FAULT_FREEZE_LIMIT, -ETIME, ULP_REASON_FREEZE_LIMIT, 1 },
+		{ ULP_FAULT_CHECK, -EADDRINUSE, ULP_REASON_IP, 5 },
+		{ ULP_FAULT_BYTES, -ESTALE, ULP_REASON_BYTES, 2 },
+		{ ULP_FAULT_STACK, 0, ULP_REASON_NONE, 5 },
+		{ ULP_FAULT_PAGE, 0, ULP_REASON_NONE, 2 },
 	};
 	struct ulp_transact args;
+	uint64_t pending;
+	uint32_t value, k;
 	unsigned int i;
 
 	START(victim, 5);
 	for (i = 0; i < sizeof(points) / sizeof(*points); i++) {
-		ASSERT_EQ(0, raw_fault(self->session, points[i].point, 0));
-		if (points[i].point == ULP_FAULT_COPY_RESULT)	/* our own call passed it */
-			ASSERT_EQ(0, raw_fault(self->session, points[i].point, 1));
-		EXPECT_EQ(points[i].err, set_answer(self->session, variant->backend, 1, 3, 100,
-						    &args)) {
-			TH_LOG("point %u", points[i].point);
+		if (points[i].point == ULP_FAULT_FREEZE_LIMIT &&
+		    variant->backend == ULP_BACKEND_STOP_MACHINE)
+			continue;	/* nothing is gated */
+		for (k = 0;; k++) {
+			int ret;
+
+			ASSERT_EQ(0, raw_fault(self->session, points[i].point, k));
+			ret = change(self->session, variant->backend, 1, 3, &args);
+			ASSERT_EQ(0, raw_debug(self->session, ULP_DEBUG_FAULT, 0, 0, &pending));
+			EXPECT_EQ(pending ? 0 : points[i].err, ret) {
+				TH_LOG("point %u, passing %u, reason %u", points[i].point, k,
+				       args.out_reason);
+			}
+			EXPECT_EQ(ret ? points[i].reason : ULP_REASON_NONE, args.out_reason);
+			if (!ret)
+				ret = change(self->session, variant->backend, 3, 1, &args);
+			ASSERT_EQ(pending ? 0 : points[i].err, ret);
+			if (pending)
+				break;
+			ASSERT_EQ(0, raw_read_mem(self->pid, RAW_ANSWER_AT(raw_answer2), &value,
+						  4));
+			EXPECT_EQ(1, value);
+			EXPECT_UNHARMED();
 		}
-		EXPECT_EQ(0, args.out_max_freeze_ns);
-		EXPECT_UNHARMED();
+		EXPECT_LE(points[i].least, k) {
+			TH_LOG("point %u is passed %u times", points[i].point, k);
+		}
 	}
+}
+
+TEST_F(fault, result_before_it_happened)
+{
+	struct ulp_transact args;
+
+	START(victim, 5);
+	/* the answer of this call passes it */
+	ASSERT_EQ(0, raw_fault(self->session, ULP_FAULT_COPY_RESULT, 1));
+	EXPECT_EQ(-EFAULT, set_answer(self->session, variant->backend, 1, 3, 100, &args));
+	EXPECT_EQ(0, args.out_max_freeze_ns);
+	EXPECT_UNHARMED();
 }
 
 /* Each attempt is one passing: with one attempt it fails, with two it does not. */
@@ -153,76 +228,6 @@ TEST_F(fault, freeze_limit)
 	EXPECT_EQ(0, set_answer(self->session, variant->backend, 1, 2, 1000, &args));
 	EXPECT_LE(2, args.out_attempts);
 	EXPECT_EQ(0, set_answer(self->session, variant->backend, 2, 1, 1000, &args));
-}
-
-TEST_F(fault, check)
-{
-	struct ulp_transact args;
-
-	START(victim, 5);
-	ASSERT_EQ(0, raw_fault(self->session, ULP_FAULT_CHECK, 0));
-	EXPECT_EQ(-EADDRINUSE, set_answer(self->session, variant->backend, 1, 3, 1, &args));
-	EXPECT_UNHARMED();
-}
-
-/* What was missing is fetched, which is no attempt of the caller's. */
-TEST_F(fault, stack_page)
-{
-	struct ulp_transact args = raw_transact_args();
-	struct ulp_range range;
-
-	START(victim, 5);
-	/* not before: the victim has a copy of our stack */
-	range = (struct ulp_range) { (uintptr_t)raw_answer2, (uintptr_t)raw_answer2_end };
-	args.backend = variant->backend;
-	args.ranges = (uintptr_t)&range;
-	args.nr_ranges = 1;
-	args.flags = ULP_TRANSACT_NO_STAMPS;
-	ASSERT_EQ(0, raw_fault(self->session, ULP_FAULT_STACK, 0));
-	EXPECT_EQ(0, raw_transact(self->session, &args));
-	EXPECT_EQ(1, args.out_attempts);
-	EXPECT_UNHARMED();
-}
-
-TEST_F(fault, write_page)
-{
-	struct ulp_transact args;
-
-	START(victim, 5);
-	ASSERT_EQ(0, raw_fault(self->session, ULP_FAULT_PAGE, 0));
-	EXPECT_EQ(0, set_answer(self->session, variant->backend, 1, 2, 1000, &args));
-	EXPECT_EQ(0, set_answer(self->session, variant->backend, 2, 1, 1000, &args));
-	EXPECT_UNHARMED();
-}
-
-/* The k-th of several writes does not fit, seen in the window only. */
-TEST_F(fault, write_bytes)
-{
-	struct ulp_transact args;
-	uint32_t one = 1, three = 3, value;
-	struct ulp_write writes[2];
-	unsigned int k;
-
-	START(victim, 5);
-	for (k = 0; k < 2; k++)
-		writes[k] = (struct ulp_write) {
-			.addr = RAW_ANSWER_AT(k ? raw_answer2 : raw_answer), .len = 4,
-			.expected = (uintptr_t)&one, .bytes = (uintptr_t)&three,
-		};
-	for (k = 0; k < 2; k++) {
-		args = raw_transact_args();
-		args.backend = variant->backend;
-		args.writes = (uintptr_t)writes;
-		args.nr_writes = 2;
-		ASSERT_EQ(0, raw_fault(self->session, ULP_FAULT_BYTES, k));
-		EXPECT_EQ(-ESTALE, raw_transact(self->session, &args));
-		EXPECT_EQ(ULP_REASON_BYTES, args.out_reason);
-		EXPECT_EQ(k, args.out_write);
-		EXPECT_LT(0, args.out_freeze_ns);
-		EXPECT_EQ(0, raw_read_mem(self->pid, RAW_ANSWER_AT(raw_answer2), &value, 4));
-		EXPECT_EQ(1, value);
-		EXPECT_UNHARMED();
-	}
 }
 
 TEST_F(fault, gate_pool)

@@ -51,7 +51,7 @@ static void op_debug(struct fuzz_thread *t)
 		args.arg = endless ? 0 : 1 + fuzz_below(&t->random, 20000000);
 	}
 	if (args.op == ULP_DEBUG_FAULT && t->caller->faults) {
-		args.point = fuzz_below(&t->random, ULP_FAULT_COPY_RESULT + 2);
+		args.point = fuzz_below(&t->random, ULP_FAULT_UNMAP + 2);
 		args.arg = fuzz_below(&t->random, 6);
 	}
 	if (fuzz_once_in(&t->random, 30))
