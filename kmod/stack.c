@@ -32,6 +32,9 @@
 /* How many pages are read between two looks at the clock. */
 #define ULP_SCAN_BATCH		16
 
+/* How often an absent page is asked for, with a tick between. */
+#define ULP_FETCH_TRIES		50
+
 /* How often registers that are being written are read again. */
 #define ULP_REGS_TRIES		3
 
@@ -587,12 +590,15 @@ u32 ulp_memory_check(const struct ulp_plan *plan, struct mm_struct *mm,
 /* Copies what is there from @sp upwards, in the window; returns the bytes. */
 u32 ulp_stack_copy(struct mm_struct *mm, unsigned long sp, void *to, u32 size)
 {
+	struct vm_area_struct *vma;
 	struct ulp_spot spot;
 	u32 done = 0, part;
 
 	rcu_read_lock();
 	while (done < size && sp + done < TASK_SIZE_MAX) {
-		if (ulp_walk(mm, sp + done, &spot) != ULP_WALK_HERE)
+		vma = find_vma(mm, sp + done);
+		if (!vma || vma->vm_start > sp + done ||
+		    ulp_walk(mm, sp + done, &spot) != ULP_WALK_HERE)
 			break;
 		part = min_t(unsigned long, spot.end - (sp + done), size - done);
 		if (copy_from_kernel_nofault(to + done, spot.memory, part) ||
@@ -604,8 +610,7 @@ u32 ulp_stack_copy(struct mm_struct *mm, unsigned long sp, void *to, u32 size)
 	return done;
 }
 
-/* Makes the page of @addr present; sleeps, outside the window only. */
-int ulp_stack_fault_in(struct mm_struct *mm, unsigned long addr)
+static long ulp_stack_fetch(struct mm_struct *mm, unsigned long addr)
 {
 	struct page *page;
 	int locked = 1;
@@ -613,10 +618,38 @@ int ulp_stack_fault_in(struct mm_struct *mm, unsigned long addr)
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	ret = ulp_pin_user_page(mm, addr, 0, &page, &locked);
+	ret = ulp_pin_user_page(mm, addr, FOLL_NOWAIT, &page, &locked);
 	if (locked)
 		mmap_read_unlock(mm);
 	if (ret == 1)
 		unpin_user_page(page);
-	return ret < 0 ? ret : 0;
+	return ret;
+}
+
+/**
+ * ulp_stack_fault_in() - make a page present
+ * @mm: address space
+ * @addr: in the page
+ *
+ * Sleeps, outside the window only; not for ever, because who has to provide the
+ * page (userfaultfd, a file system in user space) may be the target.
+ *
+ * Return: 0, -EINTR when the caller is killed, -EAGAIN if it cannot be had now.
+ */
+int ulp_stack_fault_in(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned int i;
+	long ret;
+
+	for (i = 0; i < ULP_FETCH_TRIES; i++) {
+		ret = ulp_stack_fetch(mm, addr);
+		if (ret == 1)
+			return 0;
+		if (ret == -EINTR || fatal_signal_pending(current))
+			return -EINTR;
+		if (ret)
+			break;
+		schedule_timeout_killable(1);
+	}
+	return -EAGAIN;
 }

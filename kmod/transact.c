@@ -34,6 +34,9 @@
 #define ULP_ROOM_SPARE		64
 #define ULP_ROOM_DOUBLINGS	8
 
+/* How many threads are looked at between two looks at the clock. */
+#define ULP_CHECK_BATCH		32
+
 /* How often one attempt is begun anew for what was missing in its window. */
 #define ULP_RESTARTS_MAX	16
 
@@ -131,6 +134,9 @@ static u32 ulp_window_check(struct ulp_window *window)
 	u32 i;
 
 	for (i = 0; i < ulp_target_size(target); i++) {
+		if (i % ULP_CHECK_BATCH == ULP_CHECK_BATCH - 1 &&
+		    ktime_get_ns() > window->deadline)
+			return verdict->reason = ULP_REASON_FREEZE_LIMIT;
 		thread = &target->threads[i];
 		if (!ulp_task_lives_in(thread->task, window->mm))
 			continue;
@@ -153,8 +159,10 @@ static u32 ulp_window_check(struct ulp_window *window)
 		outcome->stale += verdict->stale;
 		if (ulp_fault(window->plan->faults, ULP_FAULT_CHECK))
 			return verdict->reason = ULP_REASON_IP;
-		if (ulp_fault(window->plan->faults, ULP_FAULT_STACK))
+		if (ulp_fault(window->plan->faults, ULP_FAULT_STACK)) {
+			verdict->slot = window->mm->start_stack;	/* can be had */
 			return verdict->reason = ULP_REASON_FAULT;
+		}
 	}
 	if ((window->plan->flags & ULP_TRANSACT_SCAN_MEMORY) &&
 	    ulp_memory_check(window->plan, window->mm, target, window->deadline, verdict))
@@ -421,13 +429,9 @@ static int ulp_attempt(struct ulp_session *session, const struct ulp_plan *plan,
 static int ulp_fetch_missing(struct ulp_plan *plan, struct mm_struct *mm,
 			     struct ulp_verdict *verdict, u32 *room)
 {
-	int err;
-
 	switch (verdict->reason) {
 	case ULP_REASON_FAULT:
-		/* If it cannot be had the next window says so. */
-		err = ulp_stack_fault_in(mm, verdict->slot);
-		return err == -EINTR ? err : 0;
+		return ulp_stack_fault_in(mm, verdict->slot);
 	case ULP_REASON_PAGE:
 		ulp_write_unpin(plan);
 		return ulp_write_pin(plan, mm);
@@ -484,6 +488,9 @@ static int ulp_try(struct ulp_session *session, struct mm_struct *mm, struct ulp
 			err = ulp_fetch_missing(plan, mm, verdict, &room);
 			if (!err)
 				continue;
+			/* Not now: the attempt has failed. */
+			if (err == -EAGAIN)
+				err = 0;
 		}
 		if (err)
 			return err;

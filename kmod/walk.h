@@ -39,8 +39,9 @@ struct ulp_spot {
 };
 
 /*
- * Both need the mmap lock held, so that page tables stay, and an RCU read-side
- * section.
+ * Both need an RCU read-side section, the mmap lock held, and the address in a
+ * mapping that was found under it: munmap() frees the page tables of what it has
+ * taken out of the tree with the lock held for reading only.
  */
 enum ulp_walk ulp_walk(struct mm_struct *mm, unsigned long addr, struct ulp_spot *spot);
 bool ulp_walk_same(const struct ulp_spot *spot);

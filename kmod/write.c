@@ -77,6 +77,7 @@ void ulp_write_unpin(struct ulp_plan *plan)
 /* Whether the target has still the pinned pages where they were. */
 static bool ulp_write_check_pages(const struct ulp_plan *plan, struct mm_struct *mm, u32 *at)
 {
+	struct vm_area_struct *vma;
 	struct ulp_spot spot;
 	bool same = true;
 	u32 i;
@@ -84,7 +85,9 @@ static bool ulp_write_check_pages(const struct ulp_plan *plan, struct mm_struct 
 	rcu_read_lock();
 	for (i = 0; same && i < plan->nr_pages; i++) {
 		*at = i;
-		same = ulp_walk(mm, plan->pages[i].addr, &spot) == ULP_WALK_HERE &&
+		vma = find_vma(mm, plan->pages[i].addr);
+		same = vma && vma->vm_start <= plan->pages[i].addr &&
+		       ulp_walk(mm, plan->pages[i].addr, &spot) == ULP_WALK_HERE &&
 		       spot.pfn == page_to_pfn(plan->pages[i].page);
 	}
 	rcu_read_unlock();

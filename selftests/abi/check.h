@@ -86,7 +86,7 @@ static bool is_asleep(pid_t pid, pid_t tid)
 }
 
 /* For raw_call(): tells its tid and sleeps. */
-static long reads_for_ever(void *arg)
+static __attribute__((unused)) long reads_for_ever(void *arg)
 {
 	struct raw_shared *shared = arg;
 	int fds[2];

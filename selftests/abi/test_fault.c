@@ -176,7 +176,7 @@ TEST_F_TIMEOUT(fault, each_passing, 100)
 			int ret;
 
 			ASSERT_EQ(0, raw_fault(self->session, points[i].point, k));
-			ret = change(self->session, variant->backend, 1, 3, &args);
+			ret = change(self->session, variant->backend, 1, 2, &args);
 			ASSERT_EQ(0, raw_debug(self->session, ULP_DEBUG_FAULT, 0, 0, &pending));
 			EXPECT_EQ(pending ? 0 : points[i].err, ret) {
 				TH_LOG("point %u, passing %u, reason %u", points[i].point, k,
@@ -184,7 +184,7 @@ TEST_F_TIMEOUT(fault, each_passing, 100)
 			}
 			EXPECT_EQ(ret ? points[i].reason : ULP_REASON_NONE, args.out_reason);
 			if (!ret)
-				ret = change(self->session, variant->backend, 3, 1, &args);
+				ret = change(self->session, variant->backend, 2, 1, &args);
 			ASSERT_EQ(pending ? 0 : points[i].err, ret);
 			if (pending)
 				break;

@@ -164,6 +164,17 @@ static void many_sleep(struct raw_shared *shared)
 	sleeps(shared);
 }
 
+static void very_many_sleep(struct raw_shared *shared)
+{
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < 179; i++)
+		if (pthread_create(&thread, NULL, sleeps, shared))
+			_exit(1);
+	many_sleep(shared);
+}
+
 static unsigned int asleep_in(pid_t pid)
 {
 	unsigned int i, nr = 0;
@@ -171,6 +182,24 @@ static unsigned int asleep_in(pid_t pid)
 	for (i = 0; i < 21; i++)
 		nr += is_asleep(pid, pid + i);
 	return nr;
+}
+
+/* The clock counts also where many small stacks are read. */
+TEST_F(check, limit_in_the_check)
+{
+	struct ulp_transact args = raw_transact_args();
+
+	if (variant->backend == ULP_BACKEND_GATE || !variant->flags)
+		SKIP(return, "the freeze takes time of its own, or nothing is read");
+	START(very_many_sleep, 200);
+	args.max_freeze_ns = 1;
+	EXPECT_EQ(-ETIME, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(ULP_REASON_FREEZE_LIMIT, args.out_reason);
+	EXPECT_LT(0, args.out_threads);
+	EXPECT_GT(100, args.out_threads);
+	args.max_freeze_ns = 2000000000;
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+	EXPECT_EQ(200, args.out_threads);
 }
 
 TEST_F(check, sleepers_are_not_read_twice)
