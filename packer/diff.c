@@ -180,7 +180,7 @@ static void explain(const struct patch *patch)
 	for (size_t i = 0; i < patch->nr_pieces; i++) {
 		const struct piece *piece = patch->pieces[i];
 
-		if (!piece->symbol)
+		if (!piece->symbol || is_compiler_made(piece))
 			continue;
 		printf("%s: %s %s: %s\n", piece->unit->name, what(piece), piece->name, piece->why);
 		if (is_replaced(piece))

@@ -44,7 +44,8 @@ static bool own(struct patch *patch, const struct piece *user, struct piece *pie
 {
 	meaning->kind = MEANS_OWN;
 	meaning->piece = piece;
-	include(patch, piece, xasprintf("new, '%s' uses it", user->name));
+	include(patch, piece, xasprintf(is_split_off(piece->name) ? "split off '%s'" :
+					"new, '%s' uses it", user->name));
 	return true;
 }
 

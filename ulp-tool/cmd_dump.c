@@ -2,6 +2,7 @@
 /*
  * ulp-tool dump
  */
+#include <elf.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,8 +95,41 @@ static void put_reference(const struct ulp_patch_reference *r)
 	printf(" at 0x%" PRIx64 "\n", r->slot_value);
 }
 
+static const char *relocation_name(uint32_t type)
+{
+	switch (type) {
+	case R_X86_64_64:
+		return "R_X86_64_64";
+	case R_X86_64_PC32:
+		return "R_X86_64_PC32";
+	case R_X86_64_32:
+		return "R_X86_64_32";
+	case R_X86_64_32S:
+		return "R_X86_64_32S";
+	case R_X86_64_DTPMOD64:
+		return "R_X86_64_DTPMOD64";
+	case R_X86_64_TPOFF64:
+		return "R_X86_64_TPOFF64";
+	case R_X86_64_TLSDESC:
+		return "R_X86_64_TLSDESC";
+	default:
+		return "unknown";
+	}
+}
+
+static void put_relocation(const struct ulp_patch_relocation *r)
+{
+	printf("relocation: 0x%" PRIx64 " %s ", r->place, relocation_name(r->type));
+	put_text(stdout, r->name);
+	printf(" 0x%" PRIx64 "%s0x%" PRIx64 " of ", r->value, r->addend < 0 ? "-" : "+",
+	       r->addend < 0 ? -(uint64_t)r->addend : (uint64_t)r->addend);
+	put_text(stdout, r->target ? r->target->name : "the patch");
+	putchar('\n');
+}
+
 static void put_patch(const struct patch_file *file)
 {
+	const struct ulp_patch_relocation *relocations;
 	const struct ulp_patch_target *targets;
 	const char *const *labels;
 	size_t nr = ulp_patch_labels(file->patch, &labels);
@@ -122,6 +156,9 @@ static void put_patch(const struct patch_file *file)
 		for (size_t k = 0; k < targets[i].nr_references; k++)
 			put_reference(&targets[i].references[k]);
 	}
+	nr = ulp_patch_relocations(file->patch, &relocations);
+	for (size_t i = 0; i < nr; i++)
+		put_relocation(&relocations[i]);
 }
 
 static json_object *json_function(const struct ulp_patch_function *f)
@@ -155,6 +192,19 @@ static json_object *json_reference(const struct ulp_patch_reference *r)
 	return object;
 }
 
+static json_object *json_relocation(const struct ulp_patch_relocation *r)
+{
+	json_object *object = json_new();
+
+	json_put(object, "place", json_address(r->place));
+	json_put(object, "type", json_text(relocation_name(r->type)));
+	json_put(object, "name", json_text(r->name));
+	json_put(object, "address", json_address(r->value));
+	json_put(object, "addend", json_object_new_int64(r->addend));
+	json_put(object, "target", r->target ? json_text(r->target->name) : NULL);
+	return object;
+}
+
 static json_object *json_target(const struct ulp_patch_target *target)
 {
 	json_object *object = json_new();
@@ -173,6 +223,7 @@ static json_object *json_target(const struct ulp_patch_target *target)
 
 static json_object *json_patch(const struct patch_file *file)
 {
+	const struct ulp_patch_relocation *relocations;
 	const struct ulp_patch_target *targets;
 	const char *const *texts;
 	json_object *object = json_new(), *list;
@@ -191,6 +242,10 @@ static json_object *json_patch(const struct patch_file *file)
 	nr = ulp_patch_targets(file->patch, &targets);
 	for (size_t i = 0; i < nr; i++)
 		json_object_array_add(list, json_target(&targets[i]));
+	list = json_list(object, "relocations");
+	nr = ulp_patch_relocations(file->patch, &relocations);
+	for (size_t i = 0; i < nr; i++)
+		json_object_array_add(list, json_relocation(&relocations[i]));
 	return object;
 }
 

@@ -440,6 +440,70 @@ TEST_F(container, refuses_hostile_references)
 	REFUSED("label", LABEL(2)->offset = ~0U);
 }
 
+/* The table of references taken for one of relocations, with a good one in it. */
+static struct ulp_container_relocation *relocation(box *b)
+{
+	struct ulp_container_reference *reference = entry(b, ULP_TABLE_REFERENCE, 0);
+	struct ulp_container_relocation good = {
+		.name = reference->target_name,
+		.place = reference->slot_value,
+		.value = reference->target_value,
+		.type = R_X86_64_64,
+	};
+	struct ulp_container_target *target = entry(b, ULP_TABLE_TARGET, 0);
+	struct ulp_table *t = table(b, ULP_TABLE_REFERENCE);
+
+	t->type = ULP_TABLE_RELOCATION;
+	t->entsize = sizeof(good);
+	t->count = 1;
+	target->nr_references = 0;
+	memcpy(reference, &good, sizeof(good));
+	return (struct ulp_container_relocation *)reference;
+}
+
+TEST_F(container, reads_relocations)
+{
+	const struct ulp_patch_relocation *relocations;
+	const struct ulp_patch_target *targets;
+	struct ulp_container_relocation *raw = relocation(self);
+
+	raw->type = R_X86_64_PC32;
+	raw->addend = (uint64_t)-4;
+	raw->place = FUNCTION(0)->new_value;
+	reseal(self);
+	ASSERT_EQ(read_it(self), 0);
+	ASSERT_EQ(ulp_patch_relocations(self->patch, &relocations), 1);
+	ASSERT_EQ(ulp_patch_targets(self->patch, &targets), 1);
+	EXPECT_STREQ(relocations[0].name, "hidden_counter");
+	EXPECT_EQ(relocations[0].addend, -4);
+	EXPECT_EQ(relocations[0].type, R_X86_64_PC32);
+	EXPECT_EQ(relocations[0].target, targets);
+}
+
+#define RELOCATION	((struct ulp_container_relocation *)entry(self, ULP_TABLE_RELOCATION, 0))
+#define REFUSED_RELOCATION(text, change)	REFUSED(text, relocation(self); change)
+
+TEST_F(container, refuses_hostile_relocations)
+{
+	REFUSED_RELOCATION("name of relocation", RELOCATION->name.length = 0);
+	REFUSED_RELOCATION("name of relocation", RELOCATION->name.offset = ~0U);
+	REFUSED_RELOCATION("later version", RELOCATION->flags = 2);
+	REFUSED_RELOCATION("later version", RELOCATION->__reserved = 1);
+	REFUSED_RELOCATION("needs a newer version", RELOCATION->type = R_X86_64_COPY);
+	REFUSED_RELOCATION("needs a newer version", RELOCATION->type = ~0U);
+	REFUSED_RELOCATION("target of relocation", RELOCATION->target = 1);
+	REFUSED_RELOCATION("target of relocation", RELOCATION->target = ~0U);
+	REFUSED_RELOCATION("no thread-local", RELOCATION->flags = ULP_RELOCATION_OWN;
+			   RELOCATION->type = R_X86_64_TPOFF64);
+	REFUSED_RELOCATION("address", RELOCATION->value = 1ULL << 47);
+	REFUSED_RELOCATION("address", RELOCATION->flags = ULP_RELOCATION_OWN;
+			   RELOCATION->value = 1ULL << 46);
+	REFUSED_RELOCATION("not in the patch", RELOCATION->place = ~0ULL);
+	REFUSED_RELOCATION("not in the patch", RELOCATION->place = ~0ULL - 7);
+	REFUSED_RELOCATION("not in the patch", RELOCATION->place = 1ULL << 40);
+	REFUSED_RELOCATION("bounds of the relocation table", TABLE(RELOCATION)->count = ~0U);
+}
+
 static Elf64_Phdr *phdr_of(box *b, uint32_t type, uint32_t flags)
 {
 	Elf64_Ehdr *ehdr = (Elf64_Ehdr *)b->data;
