@@ -258,7 +258,8 @@ int diff_make(const struct diff_request *request)
 		return EXIT_FAILED;
 	slots_read(target, &slots);
 	patch.slots = &slots;
-	if (!locate(&pairs, &slots, symbols_are) || !select_pieces(&patch))
+	if (!locate(&pairs, &slots, symbols_are) || !select_pieces(&patch) ||
+	    !check_users(&patch))
 		return EXIT_FAILED;
 	if (!patch.nr_pieces)
 		return EXIT_NOTHING;

@@ -187,7 +187,8 @@ static void pair_by_users(struct unit *orig, struct unit *patched)
 				nr++;
 			}
 		for (size_t k = 0; found && k < patched->nr_pieces; k++)
-			rivals += patched->pieces[k] != piece && may_pair(found, patched->pieces[k]) &&
+			rivals += patched->pieces[k] != piece &&
+				  may_pair(found, patched->pieces[k]) &&
 				  !strcmp(patched->pieces[k]->plain, piece->plain) &&
 				  same_users(found, patched->pieces[k]);
 		if (nr == 1 && !rivals)

@@ -315,7 +315,7 @@ static void split_at_symbols(struct unit *unit, size_t index, enum piece_kind ki
 		struct unit_symbol *symbol = symbols[i];
 		struct piece *piece;
 
-		if (symbol->value > section->size || (symbol->value < end) ||
+		if (symbol->value > section->size || symbol->value < end ||
 		    (symbol->value == section->size && section->size))
 			continue;	/* inside of the one before, or the end */
 		add_gap(unit, index, kind, end, symbol->value);

@@ -230,6 +230,9 @@ bool resolve_meaning(struct patch *patch, const struct piece *user,
 		     const struct reference *reference, struct meaning *meaning);
 bool is_thread_local(uint32_t type);
 
+/* users.c: false if others use a constant that the patch has anew */
+bool check_users(const struct patch *patch);
+
 /* fields.c: the fields of all pieces, and the slots and stubs that they need */
 struct need {			/* a slot of the patch's GOT, or a stub with its slot */
 	uint32_t type;		/* of the relocation that fills it */

@@ -13,7 +13,7 @@ objects() {
 	local name=$1
 	shift
 	cat >"$WORK/$name.src"
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2086,SC2015
 	$CC -x "${LANGUAGE:-c}" -O2 -g -fPIC $SECTIONS "$@" -c -o "$WORK/$name.o" "$WORK/$name.src" &&
 		$CC -x "${LANGUAGE:-c}" -O2 -g -fPIC $SECTIONS "$@" -DFIXED -c \
 			-o "$WORK/$name.fixed.o" "$WORK/$name.src" || fail "cannot compile $name"
@@ -25,6 +25,7 @@ target() {
 	local -a shipped=()
 	while [ $# -gt 0 ] && [ -e "$WORK/$1.src" ]; do
 		name=$1
+		# shellcheck disable=SC2086
 		$CC -x "${LANGUAGE:-c}" -O2 -g -fPIC ${FLAGS:-} -c -o "$WORK/$name.shipped.o" \
 			"$WORK/$name.src" || fail "cannot compile $name"
 		shipped+=("$WORK/$name.shipped.o")
@@ -42,11 +43,11 @@ differ() {
 	timeout -k 5 "$LIMIT" "$ULP_PACKER" diff -t "$WORK/target.so" -o "$WORK/patch.so" "$@" \
 		>"$WORK/out" 2>"$WORK/err"
 	status=$?
-	if [ $status -ne "$want" ]; then
+	if [ "$status" -ne "$want" ]; then
 		note "$(head -c 2000 "$WORK/out" "$WORK/err")"
 		fail "ulp-packer diff $*: exit status $status, not $want"
 	fi
-	[ $status -eq 0 ] || [ ! -e "$WORK/patch.so" ] || fail "status $status, but a patch"
+	[ "$status" -eq 0 ] || [ ! -e "$WORK/patch.so" ] || fail "status $status, but a patch"
 }
 
 # pair NAME... - the options for these objects, in PAIRS
@@ -162,7 +163,7 @@ test_two_units() {
 	$CC -x c -O2 -fPIC -DUNIT=2 -c -o "$WORK/2.o" "$WORK/x.src"
 	$CC -shared -Wl,--build-id=sha1 -o "$WORK/target.so" "$WORK/1.o" "$WORK/2.o"
 	for strip in no yes; do
-		[ $strip = no ] || strip "$WORK/target.so"
+		[ "$strip" = no ] || strip "$WORK/target.so"
 		pair x y
 		differ 0 "${PAIRS[@]}" --explain
 		show "$WORK/patch.so"
@@ -367,6 +368,31 @@ test_pointed_to() {
 	refused_diff "content of 'table' changed" "'current'"
 }
 
+# A constant that code of another unit uses: its old content would live on there.
+test_used_elsewhere() {
+	cat >"$WORK/y.c" <<-END
+	extern const int table[4];
+	int other(int x) { return table[x & 3] + 2; }
+	END
+	objects x -fvisibility=hidden <<-END
+	extern const int table[4];
+	int g(int);
+	__attribute__((visibility("default"))) int f(int x) { return table[x & 3] + g(x); }
+	int g(int x) { return x; }
+	#ifdef FIXED
+	const int table[4] = { 1, 2, 3, 5 };
+	#else
+	const int table[4] = { 1, 2, 3, 4 };
+	#endif
+	END
+	FLAGS=-fvisibility=hidden target x
+	made
+	replaces f
+	$CC -O2 -fPIC -fvisibility=hidden -c -o "$WORK/y.o" "$WORK/y.c"
+	$CC -shared -Wl,--build-id=sha1 -o "$WORK/target.so" "$WORK/x.shipped.o" "$WORK/y.o"
+	refused_diff "content of 'table' changed" "the code at 0x"
+}
+
 test_thread_local() {
 	objects x <<-END
 	#ifdef FIXED
@@ -406,7 +432,7 @@ test_constructors() {
 }
 
 test_no_sections() {
-	SECTIONS= objects x <<-END
+	SECTIONS='' objects x <<-END
 	int f(int x) { return x; }
 	#ifdef FIXED
 	int g(int x) { return f(x) + 1; }
@@ -505,11 +531,11 @@ test_damaged() {
 		timeout "$LIMIT" "$ULP_PACKER" diff -q -t "$WORK/target.so" -o "$WORK/patch.so" \
 			--orig "$WORK/x.o" --patched "$WORK/bad.o" >"$WORK/out" 2>"$WORK/err"
 		status=$?
-		[ $status -le 3 ] || fail "byte $n: status $status: $(head -c 1000 "$WORK/err")"
+		[ "$status" -le 3 ] || fail "byte $n: status $status: $(head -c 1000 "$WORK/err")"
 	done
 }
 
 run_tests test_nothing test_inlined_everywhere test_constants test_two_units test_new_unit \
 	test_found test_proofs test_same_looks test_not_the_same_source test_variables \
-	test_ambiguous test_pointed_to test_thread_local test_constructors test_no_sections \
+	test_ambiguous test_pointed_to test_used_elsewhere test_thread_local test_constructors test_no_sections \
 	test_new_copy test_exceptions test_usage test_damaged
