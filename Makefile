@@ -106,7 +106,7 @@ kmod-debug: | headers
 
 # ---- tests ----
 
-.PHONY: selftests check check-debug check-matrix check-unit bench demo vm fuzz-ioctl soak
+.PHONY: selftests check check-debug check-matrix check-unit bench demo demo-redis vm fuzz-ioctl soak
 selftests: user | deps-build
 	$(Q)$(MAKE) --no-print-directory -C $(TOP)/selftests all
 
@@ -124,6 +124,9 @@ check-matrix: user selftests | deps-vm
 
 check-unit: all | deps-unit
 	$(Q)$(TOP)/selftests/run --here $(or $(TESTS),unit)
+
+demo-redis: all | deps-vm
+	$(Q)$(TOP)/selftests/demo/redis/run
 
 demo: all | deps-vm
 	$(Q)$(TOP)/selftests/demo/run
@@ -196,6 +199,7 @@ help:
 	'make check-matrix     the same on several kernels, 6.1 to 7.x, and a table' \
 	'make check-unit       the tests that need neither root nor VM' \
 	'make demo             patch a running, unmodified python3 in the VM' \
+	'make demo-redis       Debian'\''s security update of redis as a patch for the running server' \
 	'make bench            measure against a ptrace patcher in the VM' \
 	'make fuzz-ioctl       ioctls at random on the worst of targets, for TIME= seconds' \
 	'make soak             the whole stack under load for TIME= seconds; counts leaks' \
