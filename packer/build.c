@@ -22,8 +22,8 @@
 	"                          nothing but sources\n" \
 	"      --new-data=NAME     this static variable may begin anew with its initial\n" \
 	"                          value, though it looks like a renamed one\n" \
-	"      --allow-exceptions  allow code that handles C++ exceptions; needs\n" \
-	"                          libulp-preload in the target\n" \
+	"      --allow-exceptions  allow code that handles C++ exceptions in a target that\n" \
+	"                          is linked statically; none may pass through it\n" \
 	"      --explain           print why each function is in the patch, and how its\n" \
 	"                          place in the target is known\n" \
 	"  -q, --quiet             print errors only\n" \
