@@ -300,6 +300,22 @@ static int ulp_map_claim_patiently(struct ulp_session *session, struct mm_struct
 	return err;
 }
 
+/* Nobody is told but the log: the one who mapped it is gone. */
+static void ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *mm,
+				  const struct ulp_mapping *mapping)
+{
+	struct ulp_outcome outcome = { };
+	int err;
+
+	if (!ulp_range_is_mapped(mm, mapping, true))
+		return;
+	err = ulp_unmap_checked(session, mm, mapping, 0, &outcome);
+	if (err)
+		pr_warn("mapping at %lx stays: error %d, reason %u, thread %u, ip %lx, slot %lx, value %lx\n",
+			mapping->addr, err, outcome.verdict.reason, outcome.verdict.tid,
+			outcome.verdict.ip, outcome.verdict.slot, outcome.verdict.value);
+}
+
 /*
  * The session ends: what was not committed goes.  No code leads into it; that
  * no thread is there is checked all the same, and if one is, it stays.
@@ -314,15 +330,11 @@ void ulp_map_take_back(struct ulp_session *session)
 		return;
 	err = ulp_map_claim_patiently(session, &mm);
 	list_for_each_entry_safe(mapping, next, &session->maps, list) {
-		if (!err && ulp_range_is_mapped(mm, mapping, true)) {
-			struct ulp_outcome outcome = { };
-
-			if (ulp_unmap_checked(session, mm, mapping, 0, &outcome))
-				pr_warn("mapping at %lx stays: reason %u, thread %u, ip %lx, slot %lx, value %lx\n",
-					mapping->addr, outcome.verdict.reason,
-					outcome.verdict.tid, outcome.verdict.ip,
-					outcome.verdict.slot, outcome.verdict.value);
-		}
+		if (!err)
+			ulp_map_take_back_one(session, mm, mapping);
+		else if (err == -EALREADY)
+			pr_warn("mapping at %lx stays: error %d, another session does not let go of the target\n",
+				mapping->addr, err);
 		ulp_mapping_free(mapping);
 	}
 	session->nr_maps = 0;

@@ -179,7 +179,8 @@ enum ulp_map_flags {
  * target's memory cgroup; of a regular file, and at most 256 MiB long.  It is
  * uncommitted until a transaction of this session with
  * %ULP_TRANSACT_COMMIT_MAPS succeeds: closing the session unmaps what is
- * uncommitted, unless a thread may be in it.  The ranges below mmap_min_addr
+ * uncommitted, unless a thread may be in it or another session does not let go
+ * of the target for 5 s; the kernel log tells what stayed.  The ranges below mmap_min_addr
  * and above the user address space are refused.
  *
  * Errors: EEXIST, EINVAL, E2BIG (out_max_maps), EBADF, EPERM, ESRCH, ENOMEM,

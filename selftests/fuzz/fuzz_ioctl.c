@@ -260,7 +260,9 @@ static bool was_announced(uint64_t addr)
 	while ((length = read(kernel_log, line, sizeof(line) - 1)) > 0) {
 		line[length] = 0;
 		text = strstr(line, "mapping at ");
-		if (!text || sscanf(text, "mapping at %lx stays: reason %u", &at, &reason) != 2)
+		reason = ULP_REASON_NONE;
+		if (!text || sscanf(text, "mapping at %lx stays: error %*d, reason %u", &at,
+				    &reason) < 1)
 			continue;
 		announced[nr++ % 256] = at;
 		if (reason < FUZZ_REASONS)
@@ -477,6 +479,17 @@ static bool is_over(pid_t pid)
 	return waitpid(pid, NULL, WNOHANG) == pid;
 }
 
+/* One that does not die: where its threads are in the kernel. */
+static void wrong_caller(pid_t pid)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command), "head -n 20 /proc/%d/task/*/stack | sed 's/^/# /'", pid);
+	if (system(command))
+		ksft_print_msg("no stacks\n");
+	fuzz_wrong("caller %d cannot be killed", pid);
+}
+
 /* Some are in a long transaction, or wait for pages: they must die at once. */
 static void end_callers(void)
 {
@@ -494,7 +507,7 @@ static void end_callers(void)
 		kill(callers[i], SIGKILL);
 		fuzz_count(&fuzz_counts->callers_killed);
 		if (!RAW_WAIT(is_over(callers[i])))
-			fuzz_wrong("caller %d cannot be killed", callers[i]);
+			wrong_caller(callers[i]);
 	}
 }
 
@@ -581,7 +594,8 @@ static void report(unsigned int rounds, uint64_t ns)
 	for (i = 0; i < FUZZ_OPS; i++)
 		print_errors(i);
 	print_reasons("answers by reason:", fuzz_counts->reasons);
-	print_reasons("mappings that stayed where a thread may be:", fuzz_counts->stayed);
+	print_reasons("mappings that stayed, by reason (none: another session was at it):",
+		      fuzz_counts->stayed);
 	printf("# victims %lu, killed %lu, execs %lu; callers %lu, killed %lu, forks %lu; sessions closed %lu\n",
 	       (unsigned long)fuzz_counts->victims, (unsigned long)fuzz_counts->victims_killed,
 	       (unsigned long)fuzz_counts->execs, (unsigned long)fuzz_counts->callers,
