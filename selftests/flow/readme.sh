@@ -21,7 +21,7 @@ print("EXIT-SUCCESS", flush=True)
 	ask version
 	local version=$REPLY
 
-	sed -n '/^Use it$/,/^How a patch travels$/s/^    //p' "$README" >"$WORK/lines"
+	sed -n '/^Use it$/,/^    ulp-tool revert/s/^    //p' "$README" >"$WORK/lines"
 	grep -q '^ulp-tool revert' "$WORK/lines" || fail "README has no such lines any more"
 	mkdir "$WORK/tree"
 	ln -s "$O" "$WORK/tree/build"
