@@ -65,26 +65,40 @@ static inline void fuzz_start_thread(void *(*fn)(void *), void *arg)
 
 /* ---- userfaultfd ---- */
 
+static int fuzz_uffd_fill(const struct fuzz_stack *stack, uint64_t page)
+{
+	struct uffdio_zeropage zero = { .range = { page, RAW_PAGE } };
+
+	return ioctl(stack->fd, UFFDIO_ZEROPAGE, &zero);
+}
+
+/* The module does not wait for a handler, nor does it wake one. */
+static void fuzz_uffd_fill_all(const struct fuzz_stack *stack)
+{
+	for (size_t at = 0; at < 2 * stack->half; at += RAW_PAGE)
+		fuzz_uffd_fill(stack, (uintptr_t)stack->base + at);
+}
+
 static void *fuzz_uffd_serve(void *arg)
 {
 	struct fuzz_stack *stack = arg;
 	struct fuzz_random random = fuzz_derive(stack->random.state, 'u');
 	struct pollfd poll_fd = { .fd = stack->fd, .events = POLLIN };
-	struct uffdio_zeropage zero;
+	struct uffdio_range page = { .len = RAW_PAGE };
 	struct uffd_msg message;
 
 	for (;;) {
 		while (stack->mute && !fuzz_shared->calm)
 			usleep(1000);
-		if (poll(&poll_fd, 1, 100) <= 0 ||
+		if (fuzz_shared->calm)
+			fuzz_uffd_fill_all(stack);
+		if (poll(&poll_fd, 1, 20) <= 0 ||
 		    read(stack->fd, &message, sizeof(message)) != sizeof(message))
 			continue;
 		usleep(fuzz_below(&random, 2000));
-		zero = (struct uffdio_zeropage){
-			.range = { message.arg.pagefault.address & -RAW_PAGE, RAW_PAGE },
-		};
-		if (ioctl(stack->fd, UFFDIO_ZEROPAGE, &zero) && errno == EEXIST)
-			ioctl(stack->fd, UFFDIO_WAKE, &zero.range);
+		page.start = message.arg.pagefault.address & -RAW_PAGE;
+		if (fuzz_uffd_fill(stack, page.start) && errno == EEXIST)
+			ioctl(stack->fd, UFFDIO_WAKE, &page);
 	}
 	return NULL;
 }
