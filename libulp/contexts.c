@@ -40,10 +40,14 @@ static bool uses_contexts(const struct ulp_target *target, const struct ulp_obje
 	return found;
 }
 
+/*
+ * The program's own word counts: libcrypto names them too, in every process that
+ * loads it, and has contexts in next to none.
+ */
 bool ulp_target_has_contexts(const struct ulp_target *target)
 {
 	for (size_t i = 0; i < target->nr_objects; i++)
-		if (uses_contexts(target, &target->objects[i]))
+		if (target->objects[i].program && uses_contexts(target, &target->objects[i]))
 			return true;
 	return false;
 }

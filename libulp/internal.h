@@ -198,7 +198,7 @@ struct ulp_object *ulp_target_object_named(struct ulp_target *target, const char
  */
 int ulp_target_hole(struct ulp_target *target, uint64_t low, uint64_t high, uint64_t size,
 		    uint64_t *addr);
-/* contexts.c: whether an object of the target uses makecontext() or swapcontext(). */
+/* contexts.c: whether the target's program uses makecontext() or swapcontext(). */
 bool ulp_target_has_contexts(const struct ulp_target *target);
 /* For messages: function, else offset, and object or patch of a code address. */
 void ulp_target_describe(struct ulp_target *target, uint64_t addr, char *out, size_t size);

@@ -239,7 +239,7 @@ LIBULP_API int ulp_target_objects(struct ulp_target *target,
 
 /**
  * enum ulp_scan_memory - when the target's other memory is scanned
- * @ULP_SCAN_AUTO: if an object of the target uses makecontext() or swapcontext()
+ * @ULP_SCAN_AUTO: if the target's program uses makecontext() or swapcontext()
  * @ULP_SCAN_ALWAYS: also if none does
  * @ULP_SCAN_NEVER: not at all
  */
