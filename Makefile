@@ -50,7 +50,7 @@ export TOP O VMDIR KVER CC CFLAGS LDFLAGS V VERSION LIBULP_LIBS
 # ---- user space: programs and libraries add themselves to ALL ----
 
 ALL :=
-LIBULP_LIBS := -lmd -lnl-genl-3 -lnl-3
+LIBULP_LIBS := -lnettle -lnl-genl-3 -lnl-3
 
 # $(call objects,DIR): what the C files of a component become
 objects = $(patsubst $(TOP)/%.c,$(O)/%.o,$(wildcard $(TOP)/$(1)/*.c))

@@ -3,7 +3,7 @@
  * Small helpers without a better home.
  */
 #include <errno.h>
-#include <sha256.h>
+#include <nettle/sha2.h>
 
 #include "internal.h"
 
@@ -33,12 +33,12 @@ void ulp_unhex(const char *hex, uint8_t *out, size_t size)
 
 int ulp_sha256(const void *data, size_t size, uint8_t out[32])
 {
-	SHA256_CTX sha;
+	struct sha256_ctx sha;
 
 	if (!data && size)
 		return -EINVAL;
-	SHA256Init(&sha);
-	SHA256Update(&sha, data, size);
-	SHA256Final(out, &sha);
+	sha256_init(&sha);
+	sha256_update(&sha, size, data);
+	sha256_digest(&sha, 32, out);
 	return 0;
 }

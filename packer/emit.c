@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sha256.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,7 +255,7 @@ static bool build_file(const struct plan *plan, struct buffer *out, struct layou
 	struct ulp_container_origin origin = { 0 };
 	Elf64_Shdr old_names;
 	Elf64_Ehdr header;
-	SHA256_CTX sha;
+	struct sha256_ctx sha;
 	uint8_t *file;
 	size_t size;
 
@@ -268,10 +268,10 @@ static bool build_file(const struct plan *plan, struct buffer *out, struct layou
 	origin.shstrndx = header.e_shstrndx;
 	build_section(plan, &origin, &section);
 
-	SHA256Init(&sha);
-	SHA256Update(&sha, file, size);
-	SHA256Update(&sha, section.data, section.size);
-	SHA256Final(revert.id, &sha);
+	sha256_init(&sha);
+	sha256_update(&sha, size, file);
+	sha256_update(&sha, section.size, section.data);
+	sha256_digest(&sha, 32, revert.id);
 	memcpy(section.data + offsetof(struct ulp_container_header, id), revert.id,
 	       sizeof(revert.id));
 	memcpy(section.data + offsetof(struct ulp_container_header, created), &plan->created,
@@ -414,15 +414,15 @@ bool emit(const struct plan *plan, const char *out, char id[65])
 	struct layout layout;
 	uint8_t digest[32];
 	struct stat st;
-	SHA256_CTX sha;
+	struct sha256_ctx sha;
 	char *real;
 	bool good;
 
 	if (!build_file(plan, &file, &layout))
 		return false;
-	SHA256Init(&sha);
-	SHA256Update(&sha, file.data, file.size);
-	SHA256Final(digest, &sha);
+	sha256_init(&sha);
+	sha256_update(&sha, file.size, file.data);
+	sha256_digest(&sha, 32, digest);
 	memcpy(file.data + layout.ulp + offsetof(struct ulp_container_header, digest), digest,
 	       sizeof(digest));
 	if (!read_back(&file, out, id))

@@ -3,7 +3,7 @@
  * Preprocessed text: what the compiler sees of it, and which files it comes from.
  */
 #include <ctype.h>
-#include <sha2.h>
+#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,10 +83,10 @@ void text_read(struct text *text, const char *data, size_t size, const char *cwd
 	/* in a raw string, blanks and empty lines count */
 	bool raw = memmem(data, size, "R\"", 2);
 	const char *end = data + size;
-	SHA2_CTX sha;
+	struct sha256_ctx sha;
 
 	memset(text, 0, sizeof(*text));
-	SHA256Init(&sha);
+	sha256_init(&sha);
 	while (data < end) {
 		const char *newline = memchr(data, '\n', end - data);
 		const char *line = data, *stop = newline ? newline : end;
@@ -100,8 +100,8 @@ void text_read(struct text *text, const char *data, size_t size, const char *cwd
 			stop--;
 		if (line == stop && !raw)
 			continue;
-		SHA256Update(&sha, (const uint8_t *)line, stop - line);
-		SHA256Update(&sha, (const uint8_t *)"\n", 1);
+		sha256_update(&sha, stop - line, (const uint8_t *)line);
+		sha256_update(&sha, 1, (const uint8_t *)"\n");
 	}
-	SHA256Final(text->digest, &sha);
+	sha256_digest(&sha, 32, text->digest);
 }

@@ -9,7 +9,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sha256.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -108,12 +108,12 @@ static void *entry(box *b, uint32_t type, unsigned int index)
 static void reseal(box *b)
 {
 	uint8_t *digest = b->data + b->ulp + offsetof(struct ulp_container_header, digest);
-	SHA256_CTX sha;
+	struct sha256_ctx sha;
 
 	memset(digest, 0, 32);
-	SHA256Init(&sha);
-	SHA256Update(&sha, b->data, b->size);
-	SHA256Final(digest, &sha);
+	sha256_init(&sha);
+	sha256_update(&sha, b->size, b->data);
+	sha256_digest(&sha, 32, digest);
 }
 
 static int read_it(box *b)
