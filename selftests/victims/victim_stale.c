@@ -4,28 +4,13 @@
  * victim_spin() and victim_outer() of libvictim, and are none; or, at the same
  * places, are.
  *
- *	enter WAY	a thread goes in; answers its tid once it is there
- *	leave		lets it out: what the function returned, 0 if it called none
  *	damage		overwrites the unwind tables of libvictim and of this program
  *	answer N
+ * and those of inside.h, where "leave" says 0 if the way called no function.
  */
-#include <fcntl.h>
 #include <link.h>
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include "libvictim.h"
-#include "victim.h"
-
-static pthread_t thread;
-static volatile pid_t inside;
-static volatile int spin_stop, in_handler;
-static volatile long returned;
-static int gate[2], handler_gate[2];
-static volatile uintptr_t vdso;
+#include "inside.h"
 
 static void sleep_here(void)
 {
@@ -106,35 +91,6 @@ static void way_bare_live(void)
 
 /* ---- under signal handlers ---- */
 
-static void on_wait(int sig)
-{
-	char c;
-
-	(void)sig;
-	if (in_handler)
-		return;
-	in_handler = 1;
-	if (read(handler_gate[0], &c, 1) != 1)
-		abort();
-}
-
-static void use_altstack(void)
-{
-	stack_t stack = { .ss_size = 1 << 16 };
-
-	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL))
-		die("sigaltstack");
-}
-
-static void handle(void (*handler)(int sig), int flags)
-{
-	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
-
-	sigaction(SIGUSR2, &action, NULL);
-}
-
 static void way_handler(void)
 {
 	handle(on_wait, 0);
@@ -177,16 +133,6 @@ static void way_altstack_words(void)
 	STALE(spin_here());
 }
 
-/* Interrupted inside the vDSO. */
-static void on_vdso(int sig, siginfo_t *info, void *context)
-{
-	uintptr_t ip = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-
-	(void)info;
-	if (ip >= vdso && ip < vdso + 0x2000 && !in_handler)
-		on_wait(sig);
-}
-
 static void ask_the_time(void)
 {
 	struct timespec ts;
@@ -197,10 +143,7 @@ static void ask_the_time(void)
 
 static void way_vdso(void)
 {
-	struct sigaction action = { .sa_sigaction = on_vdso, .sa_flags = SA_SIGINFO };
-
-	vdso = getauxval(AT_SYSINFO_EHDR);
-	sigaction(SIGUSR2, &action, NULL);
+	handle_vdso();
 	STALE(ask_the_time());
 }
 
@@ -235,12 +178,7 @@ static void way_leftover(void)
 	returned = 0 * lie_over(20);
 }
 
-static const struct way {
-	const char *name;
-	void (*run)(void);
-	bool signalled;		/* interrupt it until it is in the handler */
-	bool spinning;
-} ways[] = {
+static const struct way ways[] = {
 	{ "sleeping", way_sleeping, false, false },
 	{ "spinning", way_spinning, false, true },
 	{ "live", way_live, false, false },
@@ -255,59 +193,8 @@ static const struct way {
 	{ "altstack_words", way_altstack_words, true, true },
 	{ "vdso", way_vdso, true, true },
 	{ "leftover", way_leftover, true, false },
+	{ NULL, NULL, false, false },
 };
-
-static const struct way *this_way;
-
-static void *thread_main(void *arg)
-{
-	(void)arg;
-	inside = tid_self();
-	this_way->run();
-	return NULL;
-}
-
-static void enter(const char *arg)
-{
-	struct timespec moment = { .tv_nsec = 1000000 };
-
-	this_way = NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-		if (!strcmp(ways[i].name, arg))
-			this_way = &ways[i];
-	}
-	if (!this_way) {
-		reply("no such way");
-		return;
-	}
-	inside = 0;
-	spin_stop = in_handler = 0;
-	returned = 0;
-	if (pthread_create(&thread, NULL, thread_main, NULL))
-		die("pthread_create");
-	while (!inside)
-		sched_yield();
-	nanosleep(&moment, NULL);
-	while (this_way->signalled && !in_handler) {
-		syscall(SYS_tgkill, getpid(), inside, SIGUSR2);
-		nanosleep(&moment, NULL);
-	}
-	while ((!this_way->spinning || this_way->signalled) && task_state(inside) != 'S')
-		sched_yield();
-	reply("%d", (int)inside);
-}
-
-static void leave(const char *arg)
-{
-	(void)arg;
-	spin_stop = 1;
-	if (this_way->signalled && this_way->spinning && write(handler_gate[1], "x", 1) != 1)
-		die("write");
-	if (!this_way->spinning && write(gate[1], "x", 1) != 1)
-		die("write");
-	pthread_join(thread, NULL);
-	reply("%ld", returned);
-}
 
 /* Nothing in them makes sense any more. */
 static int damage_object(struct dl_phdr_info *info, size_t size, void *data)
@@ -346,16 +233,12 @@ static void answer(const char *arg)
 int main(void)
 {
 	static const struct victim_command commands[] = {
-		{ "enter", enter },
-		{ "leave", leave },
+		INSIDE_COMMANDS,
 		{ "damage", damage },
 		{ "answer", answer },
 		{ NULL, NULL },
 	};
 
-	/* enter() may send it before there is a handler */
-	signal(SIGUSR2, SIG_IGN);
-	if (pipe2(gate, O_CLOEXEC) || pipe2(handler_gate, O_CLOEXEC))
-		die("pipe");
+	inside_start(ways);
 	return victim_talk(commands);
 }
