@@ -33,9 +33,9 @@ test_exec() {
 	local pid
 	"$VICTIMS/victim_storm" exec "$(scaled 150)" </dev/null >"$WORK/exec.out" 2>"$WORK/exec.err" &
 	pid=$!
-	STARTED+=($pid)
+	STARTED+=("$pid")
 	PID[exec]=$pid
-	VICTIM=exec
+	VICTIM="exec"
 	while ! grep -q ready "$WORK/exec.out"; do
 		alive || break
 		cycles outer 3 any
