@@ -63,7 +63,7 @@
  */
 static inline bool ulp_mm_capable(struct mm_struct *mm, int cap)
 {
-#if __has_include(<linux/sched/exec_state.h>)
+#ifdef ULP_HAS_EXEC_STATE
 	return capable(cap);
 #else
 	return ns_capable(mm->user_ns, cap);

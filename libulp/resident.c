@@ -116,7 +116,7 @@ static int slot_leads_to(struct ulp_target *target, struct ulp_object *object,
 		.call = true,
 	};
 	struct ulp_scope scope = { 0 };
-	struct ulp_binding binding;
+	struct ulp_binding binding = { 0 };
 	int err;
 
 	*out = slot;
