@@ -81,10 +81,13 @@ user: $(ALL)
 # A kernel of a newer Debian than this one brings its compiler.
 KROOT	= $(if $(wildcard $(VMDIR)/headers-$(KVER)/usr/bin/make),\
 		$(TOP)/selftests/vm/build-root $(VMDIR)/headers-$(KVER))
+# There the headers must have the place that they know themselves by: called by
+# another one, kbuild builds in the headers' directory.
+KDIR_IN	= $(if $(KROOT),$(patsubst $(VMDIR)/headers-$(KVER)/%,/%,$(KDIR)),$(KDIR))
 
 # $(call kbuild,DIR,ARGUMENTS); kmod/Makefile keeps the products out of kmod/
 kbuild = $(if $(KDIR),,$(error no kernel headers: install linux-headers-amd64, or say KDIR=)) \
-	$(Q)O=$(O)/$(1) $(KROOT) $(MAKE) $(if $(V),,-s) --no-print-directory -C $(TOP)/kmod KDIR=$(KDIR) \
+	$(Q)O=$(O)/$(1) $(KROOT) $(MAKE) $(if $(V),,-s) --no-print-directory -C $(TOP)/kmod KDIR=$(KDIR_IN) \
 		ULP_VERSION=$(VERSION) $(if $(V),V=$(V)) \
 		$(if $(and $(wildcard $(KDIR)/vmlinux),$(shell command -v pahole)),,\
 			CONFIG_DEBUG_INFO_BTF_MODULES=) $(2)
