@@ -13,6 +13,7 @@
 #include "map.h"
 #include "netlink.h"
 #include "plan.h"
+#include "sensor.h"
 #include "session.h"
 #include "transact.h"
 
@@ -26,6 +27,10 @@ union ulp_args {
 	struct ulp_transact transact;
 	struct ulp_release release;
 	struct ulp_debug debug;
+	struct ulp_sensor_open sensor_open;
+	struct ulp_sensor_arm sensor_arm;
+	struct ulp_sensor_disarm sensor_disarm;
+	struct ulp_sensor_done sensor_done;
 };
 
 /**
@@ -35,6 +40,7 @@ union ulp_args {
  * @min_size: of its struct when it was published; 0 if it has not grown since
  * @answers: the struct is written back, also when @fn failed
  * @fn: does it; @session is NULL for /dev/ulp
+ * @sensor_fn: does it, if it is one of the sensor's
  */
 struct ulp_ioctl {
 	unsigned int nr;
@@ -42,9 +48,10 @@ struct ulp_ioctl {
 	u32 min_size;
 	bool answers;
 	int (*fn)(struct ulp_session *session, union ulp_args *args);
+	int (*sensor_fn)(struct ulp_sensor *sensor, union ulp_args *args);
 };
 
-static const struct file_operations ulp_session_fops;
+static const struct file_operations ulp_session_fops, ulp_sensor_fops;
 
 static int ulp_ioctl_query(struct ulp_session *session, union ulp_args *args)
 {
@@ -59,6 +66,8 @@ static int ulp_ioctl_query(struct ulp_session *session, union ulp_args *args)
 			      ULP_FEATURE_SCAN_MEMORY;
 	if (ulp_compat.task_work_add)
 		query->out_features |= ULP_FEATURE_GATE;
+	if (ulp_sensor_works())
+		query->out_features |= ULP_FEATURE_SENSOR;
 	if (ULP_IS_DEBUG)
 		query->out_features |= ULP_FEATURE_DEBUG;
 	query->out_max_ranges = ULP_MAX_RANGES;
@@ -77,6 +86,34 @@ static int ulp_ioctl_session_open(struct ulp_session *session, union ulp_args *a
 	if (args->session_open.flags || args->session_open.__reserved)
 		return -EINVAL;
 	return ulp_session_open(args->session_open.mem_fd, &ulp_session_fops);
+}
+
+static int ulp_ioctl_sensor_open(struct ulp_session *session, union ulp_args *args)
+{
+	if (args->sensor_open.flags)
+		return -EINVAL;
+	return ulp_sensor_open(args->sensor_open.timeout_ns, &ulp_sensor_fops);
+}
+
+static int ulp_ioctl_sensor_arm(struct ulp_sensor *sensor, union ulp_args *args)
+{
+	if (args->sensor_arm.flags || args->sensor_arm.__reserved)
+		return -EINVAL;
+	return ulp_sensor_arm(sensor, args->sensor_arm.fd, args->sensor_arm.offset);
+}
+
+static int ulp_ioctl_sensor_disarm(struct ulp_sensor *sensor, union ulp_args *args)
+{
+	if (args->sensor_disarm.flags || args->sensor_disarm.__reserved)
+		return -EINVAL;
+	return ulp_sensor_disarm(sensor, args->sensor_disarm.fd);
+}
+
+static int ulp_ioctl_sensor_done(struct ulp_sensor *sensor, union ulp_args *args)
+{
+	if (args->sensor_done.flags)
+		return -EINVAL;
+	return ulp_sensor_done(sensor, args->sensor_done.ticket);
 }
 
 static int ulp_ioctl_map(struct ulp_session *session, union ulp_args *args)
@@ -193,6 +230,16 @@ static int ulp_ioctl_debug(struct ulp_session *session, union ulp_args *args)
 static const struct ulp_ioctl ulp_device_ioctls[] = {
 	ULP_IOCTL(ULP_IOC_NR_QUERY, ulp_query, true, ulp_ioctl_query),
 	ULP_IOCTL(ULP_IOC_NR_SESSION_OPEN, ulp_session_open, false, ulp_ioctl_session_open),
+	ULP_IOCTL(ULP_IOC_NR_SENSOR_OPEN, ulp_sensor_open, false, ulp_ioctl_sensor_open),
+};
+
+#define ULP_SENSOR_IOCTL(_nr, _struct, _fn) \
+	{ .nr = (_nr), .size = sizeof(struct _struct), .sensor_fn = (_fn) }
+
+static const struct ulp_ioctl ulp_sensor_ioctls[] = {
+	ULP_SENSOR_IOCTL(ULP_IOC_NR_SENSOR_ARM, ulp_sensor_arm, ulp_ioctl_sensor_arm),
+	ULP_SENSOR_IOCTL(ULP_IOC_NR_SENSOR_DISARM, ulp_sensor_disarm, ulp_ioctl_sensor_disarm),
+	ULP_SENSOR_IOCTL(ULP_IOC_NR_SENSOR_DONE, ulp_sensor_done, ulp_ioctl_sensor_done),
 };
 
 static const struct ulp_ioctl ulp_session_ioctls[] = {
@@ -231,8 +278,8 @@ static const struct ulp_ioctl *ulp_ioctl_find(const struct ulp_ioctl *table, siz
  * done; when it fails behind a command that was done, the command stays done
  * and says so.
  */
-static long ulp_ioctl_call(struct ulp_session *session, const struct ulp_ioctl *ioctl,
-			   void __user *user)
+static long ulp_ioctl_call(struct ulp_session *session, struct ulp_sensor *sensor,
+			   const struct ulp_ioctl *ioctl, void __user *user)
 {
 	struct ulp_faults *faults = session ? &session->faults : NULL;
 	union ulp_args args;
@@ -257,7 +304,7 @@ static long ulp_ioctl_call(struct ulp_session *session, const struct ulp_ioctl *
 	    (ulp_fault(faults, ULP_FAULT_COPY_RESULT) || copy_to_user(user, &args, answer)))
 		return -EFAULT;
 
-	err = ioctl->fn(session, &args);
+	err = sensor ? ioctl->sensor_fn(sensor, &args) : ioctl->fn(session, &args);
 	if (ioctl->answers && !ulp_fault(faults, ULP_FAULT_COPY_RESULT) &&
 	    copy_to_user(user, &args, answer))
 		pr_debug("answer to ioctl %u could not be stored\n", ioctl->nr);
@@ -269,7 +316,19 @@ static long ulp_device_ioctl(struct file *file, unsigned int cmd, unsigned long 
 	const struct ulp_ioctl *ioctl = ulp_ioctl_find(ulp_device_ioctls,
 						       ARRAY_SIZE(ulp_device_ioctls), cmd);
 
-	return ioctl ? ulp_ioctl_call(NULL, ioctl, (void __user *)arg) : -ENOTTY;
+	return ioctl ? ulp_ioctl_call(NULL, NULL, ioctl, (void __user *)arg) : -ENOTTY;
+}
+
+static long ulp_sensor_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct ulp_ioctl *ioctl = ulp_ioctl_find(ulp_sensor_ioctls,
+						       ARRAY_SIZE(ulp_sensor_ioctls), cmd);
+
+	if (!ioctl)
+		return -ENOTTY;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return ulp_ioctl_call(NULL, file->private_data, ioctl, (void __user *)arg);
 }
 
 static long ulp_session_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -285,7 +344,7 @@ static long ulp_session_ioctl(struct file *file, unsigned int cmd, unsigned long
 		return -EPERM;
 	if (mutex_lock_killable(&session->lock))
 		return -EINTR;
-	err = ulp_ioctl_call(session, ioctl, (void __user *)arg);
+	err = ulp_ioctl_call(session, NULL, ioctl, (void __user *)arg);
 	mutex_unlock(&session->lock);
 	return err;
 }
@@ -301,6 +360,16 @@ static const struct file_operations ulp_session_fops = {
 	.unlocked_ioctl	= ulp_session_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.release	= ulp_session_file_release,
+	.llseek		= noop_llseek,
+};
+
+static const struct file_operations ulp_sensor_fops = {
+	.owner		= THIS_MODULE,
+	.read		= ulp_sensor_file_read,
+	.poll		= ulp_sensor_file_poll,
+	.unlocked_ioctl	= ulp_sensor_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.release	= ulp_sensor_file_release,
 	.llseek		= noop_llseek,
 };
 

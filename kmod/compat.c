@@ -57,7 +57,7 @@ ulp_no_task_work_cancel(struct task_struct *task,
 DEFINE_STATIC_CALL(ulp_task_work_add_call, ulp_no_task_work_add);
 DEFINE_STATIC_CALL(ulp_task_work_cancel_call, ulp_no_task_work_cancel);
 
-static struct tracepoint *ulp_fork_tracepoint;
+static struct tracepoint *ulp_fork_tracepoint, *ulp_exec_tracepoint;
 
 static void *ulp_find_symbol(const char *name)
 {
@@ -78,7 +78,9 @@ static void *ulp_find_symbol(const char *name)
 static void ulp_match_tracepoint(struct tracepoint *tp, void *priv)
 {
 	if (!strcmp(tp->name, "sched_process_fork"))
-		*(struct tracepoint **)priv = tp;
+		ulp_fork_tracepoint = tp;
+	else if (!strcmp(tp->name, "sched_process_exec"))
+		ulp_exec_tracepoint = tp;
 }
 
 static void ulp_find_task_work(void)
@@ -106,11 +108,12 @@ static void ulp_find_task_work(void)
 
 int ulp_compat_init(void)
 {
-	for_each_kernel_tracepoint(ulp_match_tracepoint, &ulp_fork_tracepoint);
+	for_each_kernel_tracepoint(ulp_match_tracepoint, NULL);
 	if (!ulp_fork_tracepoint) {
 		pr_err("tracepoint sched_process_fork not found: cannot see newborn threads\n");
 		return -EOPNOTSUPP;
 	}
+	ulp_compat.exec_probe = ulp_exec_tracepoint;
 	ulp_find_task_work();
 	if (!ulp_compat.task_work_add)
 		pr_info("task_work_add not found: only the stop_machine backend works\n");
@@ -152,6 +155,64 @@ void ulp_fork_probe_unregister(void *probe)
 {
 	tracepoint_probe_unregister(ulp_fork_tracepoint, probe, NULL);
 }
+
+/* Called in exec, when all is mapped; atomic. */
+int ulp_exec_probe_register(void *probe, void *data)
+{
+	return tracepoint_probe_register(ulp_exec_tracepoint, probe, data);
+}
+
+/* Returns when no probe runs any more. */
+void ulp_exec_probe_unregister(void *probe, void *data)
+{
+	tracepoint_probe_unregister(ulp_exec_tracepoint, probe, data);
+	tracepoint_synchronize_unregister();
+}
+
+#ifdef CONFIG_UPROBES
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static int ulp_probe_handler(struct uprobe_consumer *consumer, struct pt_regs *regs)
+#else
+static int ulp_probe_handler(struct uprobe_consumer *consumer, struct pt_regs *regs, __u64 *data)
+#endif
+{
+	struct ulp_probe *probe = container_of(consumer, struct ulp_probe, consumer);
+
+	probe->hit(probe);
+	return 0;
+}
+
+int ulp_probe_register(struct ulp_probe *probe)
+{
+	probe->consumer.handler = ulp_probe_handler;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	return uprobe_register(probe->inode, probe->offset, &probe->consumer);
+#else
+	probe->uprobe = uprobe_register(probe->inode, probe->offset, 0, &probe->consumer);
+	return PTR_ERR_OR_ZERO(probe->uprobe);
+#endif
+}
+
+/* Returns when no handler runs any more. */
+void ulp_probe_unregister(struct ulp_probe *probe)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	uprobe_unregister(probe->inode, probe->offset, &probe->consumer);
+#else
+	uprobe_unregister_nosync(probe->uprobe, &probe->consumer);
+	uprobe_unregister_sync();
+#endif
+}
+#else
+int ulp_probe_register(struct ulp_probe *probe)
+{
+	return -EOPNOTSUPP;
+}
+
+void ulp_probe_unregister(struct ulp_probe *probe)
+{
+}
+#endif
 
 /* One page, with the mmap lock held for reading; 1, or an error. */
 long ulp_pin_user_page(struct mm_struct *mm, unsigned long addr, unsigned int flags,

@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 #include <linux/security.h>
 #include <linux/task_work.h>
+#include <linux/uprobes.h>
 #include <linux/version.h>
 #include <net/genetlink.h>
 
@@ -74,6 +75,7 @@ static inline bool ulp_mm_capable(struct mm_struct *mm, int cap)
 struct ulp_compat {
 	bool task_work_add;
 	bool task_work_cancel;
+	bool exec_probe;
 };
 
 extern struct ulp_compat ulp_compat;
@@ -85,6 +87,28 @@ bool ulp_task_work_cancel(struct task_struct *task, struct callback_head *work);
 
 int ulp_fork_probe_register(void *probe);
 void ulp_fork_probe_unregister(void *probe);
+
+int ulp_exec_probe_register(void *probe, void *data);
+void ulp_exec_probe_unregister(void *probe, void *data);
+
+/**
+ * struct ulp_probe - a uprobe
+ * @inode: file it is in; must stay until it is unregistered
+ * @offset: of the instruction
+ * @hit: called in the thread that comes there, before the instruction
+ * @consumer: the kernel's
+ * @uprobe: the kernel's, of newer ones
+ */
+struct ulp_probe {
+	struct inode *inode;
+	loff_t offset;
+	void (*hit)(struct ulp_probe *probe);
+	struct uprobe_consumer consumer;
+	struct uprobe *uprobe;
+};
+
+int ulp_probe_register(struct ulp_probe *probe);
+void ulp_probe_unregister(struct ulp_probe *probe);
 
 long ulp_pin_user_page(struct mm_struct *mm, unsigned long addr, unsigned int flags,
 		       struct page **page, int *locked);

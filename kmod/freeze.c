@@ -15,9 +15,6 @@
 #include <linux/sync_core.h>
 #include "freeze.h"
 
-/* Parked: dies when killed, is no load, is no signal. */
-#define ULP_PARKED	(TASK_KILLABLE | TASK_NOLOAD)
-
 /* How many threads are gated between two looks at the clock. */
 #define ULP_GATE_BATCH	32
 

@@ -7,6 +7,9 @@
 
 #include "target.h"
 
+/* Parked: dies when killed, is no load, is no signal. */
+#define ULP_PARKED	(TASK_KILLABLE | TASK_NOLOAD)
+
 bool ulp_gate_claim(struct ulp_thread *thread);
 void ulp_gate_queue(struct ulp_thread *thread);
 int ulp_gate_count(void);

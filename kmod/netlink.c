@@ -138,6 +138,34 @@ void ulp_event_send(struct mm_struct *mm, const struct ulp_plan *plan,
 	genlmsg_multicast(&ulp_family, skb, 0, 0, GFP_KERNEL);
 }
 
+/**
+ * ulp_event_overdue() - tell that the caller was held by the sensor for nothing
+ * @place: enum ulp_place
+ * @held_ns: how long
+ */
+void ulp_event_overdue(u32 place, u64 held_ns)
+{
+	struct sk_buff *skb;
+	void *header;
+
+	if (!genl_has_listeners(&ulp_family, &init_net, 0))
+		return;
+	skb = genlmsg_new(ULP_EVENT_BASE, GFP_KERNEL);
+	if (!skb)
+		return;
+	header = genlmsg_put(skb, 0, 0, &ulp_family, 0, ULP_EVENT_OVERDUE);
+	if (!header || nla_put_u32(skb, ULP_A_PID, task_tgid_nr(current)) ||
+	    nla_put_u32(skb, ULP_A_TID, task_pid_nr(current)) ||
+	    nla_put_string(skb, ULP_A_COMM, current->comm) ||
+	    nla_put_u32(skb, ULP_A_PLACE, place) ||
+	    nla_put_u64_64bit(skb, ULP_A_HELD_NS, held_ns, ULP_A_PAD)) {
+		nlmsg_free(skb);
+		return;
+	}
+	genlmsg_end(skb, header);
+	genlmsg_multicast(&ulp_family, skb, 0, 0, GFP_KERNEL);
+}
+
 int ulp_netlink_init(void)
 {
 	return genl_register_family(&ulp_family);

@@ -73,6 +73,8 @@ static const struct nla_policy policy[ULP_A_MAX + 1] = {
 	[ULP_A_IP]		= { .type = NLA_U64 },
 	[ULP_A_SLOT]		= { .type = NLA_U64 },
 	[ULP_A_VALUE]		= { .type = NLA_U64 },
+	[ULP_A_PLACE]		= { .type = NLA_U32 },
+	[ULP_A_HELD_NS]		= { .type = NLA_U64 },
 };
 
 static const char *word(uint32_t event)
@@ -86,6 +88,8 @@ static const char *word(uint32_t event)
 		return "refused";
 	case ULP_EVENT_BUSY:
 		return "busy";
+	case ULP_EVENT_OVERDUE:
+		return "overdue";
 	}
 	return NULL;
 }
@@ -165,6 +169,8 @@ static int read_event(struct ulp_monitor *monitor, struct nlmsghdr *header)
 		.blocker_ip = large(attrs, ULP_A_IP),
 		.blocker_slot = large(attrs, ULP_A_SLOT),
 		.blocker_value = large(attrs, ULP_A_VALUE),
+		.place = number(attrs, ULP_A_PLACE),
+		.held_ns = large(attrs, ULP_A_HELD_NS),
 	};
 	err = read_functions(monitor, header);
 	return err ? ulp_err(monitor->ctx, err, "out of memory") : 1;

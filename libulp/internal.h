@@ -9,6 +9,7 @@
 #include "../uapi/ulp.h"
 #include "../uapi/ulp_container.h"
 #include "../uapi/ulp_record.h"
+#include "../uapi/ulp_sensor.h"
 #include "resident/resident.h"
 
 struct ulp_context {
@@ -228,6 +229,11 @@ int ulp_sys_map(int session, uint32_t flags, int fd, uint64_t offset, uint64_t a
 int ulp_sys_unmap(int session, uint64_t addr, uint64_t length, uint64_t max_freeze_ns);
 int ulp_sys_transact(int session, struct ulp_transact *transact);
 int ulp_sys_release(int session, uint64_t *hold_ns);
+
+/* sys_sensor.c: likewise */
+int ulp_sys_sensor_open(int dev, uint64_t timeout_ns);
+int ulp_sys_sensor_arm(int sensor, int fd, uint64_t offset);
+int ulp_sys_sensor_done(int sensor, uint64_t ticket);
 
 /* record.c: the records in a target */
 struct ulp_found {			/* one record, read and checked */

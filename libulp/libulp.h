@@ -369,7 +369,7 @@ struct ulp_monitor;
 /**
  * struct ulp_event_info - one event of the module, from whatever process
  * @event: enum ulp_event (uapi/ulp_netlink.h)
- * @word: the same as a stable word: applied, reverted, refused, busy
+ * @word: the same as a stable word: applied, reverted, refused, busy, overdue
  * @action: enum ulp_action (uapi/ulp.h): what was to be done
  * @pid: process, 0 if it was gone; all ids are those of the initial namespaces
  * @name: of it, "" unknown
@@ -386,10 +386,12 @@ struct ulp_monitor;
  * @backend: enum ulp_backend
  * @code: 0, or the -errno that the transaction ended with
  * @reason: enum ulp_reason
- * @blocker_tid: thread that was in the way, 0 none
+ * @blocker_tid: thread that was in the way, 0 none; overdue: that was held
  * @blocker_ip: its instruction pointer
  * @blocker_slot: address of the stack word that shows it, or offset of the register
  * @blocker_value: the word
+ * @place: enum ulp_place where it was held; overdue only
+ * @held_ns: how long it was held; overdue only
  */
 struct ulp_event_info {
 	uint32_t event;
@@ -414,6 +416,8 @@ struct ulp_event_info {
 	uint64_t blocker_ip;
 	uint64_t blocker_slot;
 	uint64_t blocker_value;
+	uint32_t place;
+	uint64_t held_ns;
 };
 
 /**
@@ -439,6 +443,101 @@ LIBULP_API int ulp_monitor_fd(const struct ulp_monitor *monitor);
  */
 LIBULP_API int ulp_monitor_next(struct ulp_monitor *monitor,
 				const struct ulp_event_info **out) LIBULP_CHECK;
+
+/* ---- enabled: patches for what is not loaded yet ---- */
+
+/** define ULP_ENABLED_DIRECTORY - where the list is unless another is named */
+#define ULP_ENABLED_DIRECTORY	"/var/lib/ulp/enabled"
+
+struct ulp_enabled;
+
+/**
+ * struct ulp_enabled_entry - one entry of the list
+ * @file: its name in the directory
+ * @patch: NULL if it is damaged, or may not be used: see @code and @message
+ * @code: 0 or why not
+ * @message: whole sentence
+ */
+struct ulp_enabled_entry {
+	char *file;
+	struct ulp_patch *patch;
+	int code;
+	char message[512];
+};
+
+/**
+ * ulp_enabled_read() - the list, in the order in which the patches are applied
+ * @directory: NULL: %ULP_ENABLED_DIRECTORY
+ * @out: receives it; free with ulp_enabled_free()
+ *
+ * A damaged entry is in it, and its patch is not.  A directory that does not exist
+ * is an empty list.  Return: 0, -ULP_E_PERMISSION (others may write it), -errno.
+ */
+LIBULP_API int ulp_enabled_read(struct ulp_context *ctx, const char *directory,
+				struct ulp_enabled **out) LIBULP_CHECK;
+LIBULP_API void ulp_enabled_free(struct ulp_enabled *list);
+/** ulp_enabled_entries() - of the list; lives as long as it does.  Return: count */
+LIBULP_API size_t ulp_enabled_entries(const struct ulp_enabled *list,
+				      const struct ulp_enabled_entry **out);
+
+/** ulp_enabled_create() - make the directory, if it does not exist; 0 or -errno */
+LIBULP_API int ulp_enabled_create(struct ulp_context *ctx, const char *directory) LIBULP_CHECK;
+
+/**
+ * ulp_enabled_add() - enable a patch: what is loaded from now on is to get it
+ *
+ * Atomic; the file is copied.  Return: 0, -ULP_E_ALREADY_APPLIED (it is enabled),
+ * -ULP_E_DEPENDENCY, -ULP_E_PERMISSION, -errno.
+ */
+LIBULP_API int ulp_enabled_add(struct ulp_context *ctx, const char *directory,
+			       const struct ulp_patch *patch) LIBULP_CHECK;
+/**
+ * ulp_enabled_remove() - disable a patch; nothing is reverted
+ * @file: ulp_enabled_entry.file, also of a damaged one
+ */
+LIBULP_API int ulp_enabled_remove(struct ulp_context *ctx, const char *directory,
+				  const char *file) LIBULP_CHECK;
+
+/* ---- sensor: who holds it is asked before new code runs ---- */
+
+struct ulp_sensor;
+
+/**
+ * struct ulp_load_info - a thread that is held
+ * @place: enum ulp_place (uapi/ulp_sensor.h)
+ * @ticket: for ulp_sensor_done()
+ * @pid: process
+ * @tid: thread
+ */
+struct ulp_load_info {
+	uint32_t place;
+	uint64_t ticket;
+	pid_t pid;
+	pid_t tid;
+};
+
+/**
+ * ulp_sensor_open() - be asked; there is one sensor in the machine
+ * @timeout_ns: longest time that a thread is held, 0 = the module's default
+ * @out: receives it; its functions may be called by several threads at once
+ *
+ * Return: 0, -ULP_E_MODULE, -ULP_E_PERMISSION, -EBUSY, -EOPNOTSUPP.
+ */
+LIBULP_API int ulp_sensor_open(struct ulp_context *ctx, uint64_t timeout_ns,
+			       struct ulp_sensor **out) LIBULP_CHECK;
+/** ulp_sensor_close() - lets go of all that are held */
+LIBULP_API void ulp_sensor_close(struct ulp_sensor *sensor);
+/** ulp_sensor_next() - waits for the next; 0 or -errno */
+LIBULP_API int ulp_sensor_next(struct ulp_sensor *sensor, struct ulp_load_info *out) LIBULP_CHECK;
+/** ulp_sensor_done() - it may go on; -ENOENT: it is not held any more */
+LIBULP_API int ulp_sensor_done(struct ulp_sensor *sensor, uint64_t ticket);
+/**
+ * ulp_sensor_arm() - hold who loads something with the dynamic linker of @target
+ *
+ * All processes that have the same file.  Return: 1; 0: it has none (a static
+ * program); -ULP_E_NOT_TARGET: it is none that we know; -errno.
+ */
+LIBULP_API int ulp_sensor_arm(struct ulp_sensor *sensor, struct ulp_target *target) LIBULP_CHECK;
 
 /* ---- dump ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * ioctl interface of ulp.ko, the live patching module: /dev/ulp and its
- * session file descriptors.
+ * ioctl interface of ulp.ko, the live patching module: /dev/ulp, its session and
+ * its sensor file descriptors.
  */
 #ifndef _UAPI_ULP_H
 #define _UAPI_ULP_H
@@ -12,12 +12,15 @@
 /**
  * DOC: General ioctl format
  *
- * The interface knows two kinds of file descriptors:
+ * The interface knows three kinds of file descriptors:
  *
- *   /dev/ulp   answers %ULP_QUERY and makes sessions (%ULP_SESSION_OPEN)
+ *   /dev/ulp   answers %ULP_QUERY, makes sessions (%ULP_SESSION_OPEN) and the
+ *              sensor (%ULP_SENSOR_OPEN)
  *   session    one address space; closing it (also by dying) aborts what is
  *              under way, thaws, takes back what was mapped but never
  *              committed, and forgets the target
+ *   sensor     tells of programs and libraries before their code runs; closing
+ *              it lets go of all threads that it holds
  *
  * Every argument is a struct whose first field is its own size.  The structs
  * are extended only at their end: a module that is older than its caller
@@ -41,7 +44,8 @@
  *   ESRCH       the target's address space is gone
  *   EALREADY    another session of this address space is in a transaction
  *   ENOMEM      no memory, in the kernel or for the target
- *   EEXIST      (ULP_MAP) something is mapped there already
+ *   EEXIST      (ULP_MAP) something is mapped there already; (ULP_SENSOR_ARM) it
+ *               is armed already
  *   EADDRINUSE  (*) a thread is, or may be, inside a range: see out_reason
  *   ETIME       (*) max_freeze_ns was reached in every attempt
  *   ESTALE      (*) the target's memory is not what the plan expects
@@ -63,11 +67,15 @@
 enum {
 	ULP_IOC_NR_QUERY	= 0x00,	/* /dev/ulp */
 	ULP_IOC_NR_SESSION_OPEN	= 0x01,
+	ULP_IOC_NR_SENSOR_OPEN	= 0x02,
 	ULP_IOC_NR_MAP		= 0x20,	/* session */
 	ULP_IOC_NR_UNMAP	= 0x21,
 	ULP_IOC_NR_TRANSACT	= 0x22,
 	ULP_IOC_NR_RELEASE	= 0x23,
 	ULP_IOC_NR_DEBUG	= 0x40,	/* session, debug build only */
+	ULP_IOC_NR_SENSOR_ARM	= 0x60,	/* sensor */
+	ULP_IOC_NR_SENSOR_DISARM = 0x61,
+	ULP_IOC_NR_SENSOR_DONE	= 0x62,
 };
 
 /**
@@ -80,6 +88,7 @@ enum {
  * @ULP_FEATURE_STALE: ulp_stale.stamp and out_stamp are known; %ULP_TRANSACT_HOLD
  *	is, and can be done with %ULP_FEATURE_GATE
  * @ULP_FEATURE_SCAN_MEMORY: %ULP_TRANSACT_SCAN_MEMORY is known
+ * @ULP_FEATURE_SENSOR: %ULP_SENSOR_OPEN works
  */
 enum ulp_features {
 	ULP_FEATURE_GATE		= 1 << 0,
@@ -89,6 +98,7 @@ enum ulp_features {
 	ULP_FEATURE_EVENTS		= 1 << 4,
 	ULP_FEATURE_STALE		= 1 << 5,
 	ULP_FEATURE_SCAN_MEMORY		= 1 << 6,
+	ULP_FEATURE_SENSOR		= 1 << 7,
 };
 
 /**

@@ -22,6 +22,11 @@
  *   ULP_EVENT_BUSY       nothing was changed, it may succeed later
  *   ULP_EVENT_REFUSED    nothing was changed, and it will not succeed like this
  *
+ * A thread that the sensor (ULP_SENSOR_OPEN) held for nothing, since nobody
+ * answered in time, is one too:
+ *
+ *   ULP_EVENT_OVERDUE    it goes on, without what was to be applied
+ *
  * One command of a tool may be several transactions: busy ones, and a last
  * one.  What a tool finds out by itself before it asks the module is no event.
  *
@@ -38,6 +43,7 @@ enum ulp_event {
 	ULP_EVENT_REVERTED	= 2,
 	ULP_EVENT_REFUSED	= 3,
 	ULP_EVENT_BUSY		= 4,
+	ULP_EVENT_OVERDUE	= 5,
 };
 
 /**
@@ -63,6 +69,8 @@ enum ulp_event {
  * @ULP_A_IP: u64, its instruction pointer
  * @ULP_A_SLOT: u64, ulp_transact.out_slot
  * @ULP_A_VALUE: u64, ulp_transact.out_value
+ * @ULP_A_PLACE: u32, enum ulp_place; overdue only, where ULP_A_TID is the thread
+ * @ULP_A_HELD_NS: u64, how long it was held; overdue only
  */
 enum ulp_attr {
 	ULP_A_UNSPEC,
@@ -86,6 +94,8 @@ enum ulp_attr {
 	ULP_A_IP,
 	ULP_A_SLOT,
 	ULP_A_VALUE,
+	ULP_A_PLACE,
+	ULP_A_HELD_NS,
 	__ULP_A_LAST
 };
 

@@ -13,6 +13,7 @@
 
 #include "../uapi/ulp.h"
 #include "../uapi/ulp_netlink.h"
+#include "../uapi/ulp_sensor.h"
 #include "cmds.h"
 
 static volatile sig_atomic_t ended;
@@ -53,11 +54,17 @@ static void now(char *out, size_t size)
 	strftime(out + used, size - used, "%z", &tm);
 }
 
+static const char *place_name(uint32_t place)
+{
+	return place == ULP_PLACE_EXEC ? "at its start" : "before code it had loaded";
+}
+
 static void put_event(struct tool *tool, const struct ulp_event_info *info)
 {
 	static const enum color colors[] = {
 		[ULP_EVENT_APPLIED] = COLOR_GREEN, [ULP_EVENT_REVERTED] = COLOR_GREEN,
 		[ULP_EVENT_REFUSED] = COLOR_RED, [ULP_EVENT_BUSY] = COLOR_YELLOW,
+		[ULP_EVENT_OVERDUE] = COLOR_RED,
 	};
 	char time[64];
 
@@ -66,6 +73,12 @@ static void put_event(struct tool *tool, const struct ulp_event_info *info)
 	put_text(stdout, *info->name ? info->name : "?");
 	printf(" (pid: %d): ", (int)info->pid);
 	put_colored(tool, stdout, colors[info->event], info->word);
+	if (info->event == ULP_EVENT_OVERDUE) {
+		printf(": thread %d was held %" PRIu64 ".%03u ms %s, and nobody answered\n",
+		       (int)info->blocker_tid, info->held_ns / 1000000,
+		       (unsigned int)(info->held_ns / 1000 % 1000), place_name(info->place));
+		return;
+	}
 	if (info->code)
 		fputs(info->action == ULP_ACTION_REVERT ? " revert of " : " apply of ", stdout);
 	else
@@ -121,6 +134,11 @@ static void json_event(const struct ulp_event_info *info)
 		json_put(blocker, "value", json_address(info->blocker_value));
 	}
 	json_put(object, "blocker", blocker);
+	if (info->event == ULP_EVENT_OVERDUE) {
+		json_put(object, "place",
+			 json_text(info->place == ULP_PLACE_EXEC ? "exec" : "link"));
+		json_put(object, "held_ns", json_object_new_int64((int64_t)info->held_ns));
+	}
 	json_line(object);
 	json_object_put(object);
 }

@@ -39,6 +39,7 @@ static const struct {
 	{ ULP_FEATURE_EVENTS, "events", false },
 	{ ULP_FEATURE_STALE, "stale-words", false },
 	{ ULP_FEATURE_SCAN_MEMORY, "scan-memory", false },
+	{ ULP_FEATURE_SENSOR, "sensor", false },
 	{ ULP_FEATURE_DEBUG, "debug", false },
 };
 

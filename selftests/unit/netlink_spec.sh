@@ -36,8 +36,8 @@ test_events() {
 
 test_enums() {
 	local name
-	for name in action backend reason; do
-		enum ulp.h "ULP_${name^^}_" >"$WORK/header"
+	for name in action backend reason place; do
+		cat <(enum ulp.h "ULP_${name^^}_") <(enum ulp_sensor.h "ULP_${name^^}_") >"$WORK/header"
 		sed -n "/^    name: $name$/,/\]/p" "$SPEC" | tr -d '\n' |
 			sed 's/.*\[\(.*\)\].*/\1/' | tr ',' '\n' | tr -d ' ' >"$WORK/spec"
 		echo >>"$WORK/spec"
