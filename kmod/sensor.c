@@ -406,7 +406,7 @@ int ulp_sensor_file_release(struct inode *inode, struct file *file)
 /* What maps show as the file's inode: of an overlay that is the one below. */
 static struct inode *ulp_sensor_inode(struct file *file)
 {
-	return d_real_inode(file_dentry(file));
+	return d_real_inode(file->f_path.dentry);
 }
 
 /* The regular file of a descriptor, held. */

@@ -275,6 +275,42 @@ refused() {
 		"summary.$result=1"
 }
 
+# ---- patches for what is not loaded yet ----
+
+# the list of this test
+enabled_list() {
+	echo "$WORK/enabled"
+}
+
+# enable PATCH [OPTION...]
+enable() {
+	local FILE
+	patch_path "$1"
+	shift
+	tool 0 enable --json --list="$(enabled_list)" "$@" "$FILE"
+	json enabled.0.status=enabled enabled.0.id enabled.0.file
+}
+
+# start_daemon [OPTION...] - returns when it is ready; it may take its time, the
+# machine may be emulated
+start_daemon() {
+	"$ULP_TOOL" daemon --list="$(enabled_list)" --hold 60 "$@" 2>"$WORK/daemon" &
+	DAEMON=$!
+	STARTED+=($!)
+	loop_until daemon_is_ready
+}
+
+daemon_is_ready() {
+	alive $DAEMON || fail "daemon: $(cat "$WORK/daemon")"
+	grep -q 'ulp-tool: ready' "$WORK/daemon"
+}
+
+# end_daemon - as systemd ends it
+end_daemon() {
+	kill -TERM $DAEMON
+	wait $DAEMON || fail "daemon: status $?: $(cat "$WORK/daemon")"
+}
+
 # images - how many mappings of patch images the victim has
 images() {
 	grep -c 'memfd:ulp-' "/proc/${PID[$VICTIM]}/maps"

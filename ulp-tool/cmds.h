@@ -32,8 +32,11 @@ struct options {
 	struct ulp_options change;	/* for ulp_apply() and ulp_revert() */
 	unsigned int jobs;
 	uint64_t count;			/* 0: no end */
+	const char *list;		/* directory of enabled patches, or NULL */
+	uint64_t hold_ns;		/* 0: the module's default */
 	int verbose;
 	bool revert, all, recursive, only_livepatched, every_one;
+	bool only_new;
 	bool json, quiet, help, version;
 };
 
@@ -47,6 +50,10 @@ enum command_id {
 	CMD_STATUS	= 1 << 5,
 	CMD_HELP	= 1 << 6,
 	CMD_MONITOR	= 1 << 7,
+	CMD_ENABLE	= 1 << 8,
+	CMD_DISABLE	= 1 << 9,
+	CMD_ENABLED	= 1 << 10,
+	CMD_DAEMON	= 1 << 11,
 };
 
 struct tool;
@@ -112,6 +119,10 @@ void cmd_check(struct tool *tool);
 void cmd_dump(struct tool *tool);
 void cmd_status(struct tool *tool);
 void cmd_monitor(struct tool *tool);
+void cmd_enable(struct tool *tool);
+void cmd_disable(struct tool *tool);
+void cmd_enabled(struct tool *tool);
+void cmd_daemon(struct tool *tool);
 void cmd_help(struct tool *tool);
 
 /* select.c: which processes */

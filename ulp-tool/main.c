@@ -25,6 +25,13 @@ const struct command commands[] = {
 	  "Tell what this machine has and lacks", cmd_status },
 	{ CMD_MONITOR, "monitor", { NULL }, "",
 	  "Print what is applied, reverted and refused, as it happens", cmd_monitor },
+	{ CMD_ENABLE, "enable", { NULL }, " FILE...",
+	  "Have patches applied to what is loaded from now on", cmd_enable },
+	{ CMD_DISABLE, "disable", { NULL }, " FILE|ID|NAME...",
+	  "Have them applied no more; nothing is reverted", cmd_disable },
+	{ CMD_ENABLED, "enabled", { NULL }, "", "List the enabled patches", cmd_enabled },
+	{ CMD_DAEMON, "daemon", { NULL }, "",
+	  "Apply the enabled patches to what is loaded, before it runs", cmd_daemon },
 	{ CMD_HELP, "help", { NULL }, " [COMMAND]", "Print the options of a command", cmd_help },
 };
 

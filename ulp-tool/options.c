@@ -14,7 +14,8 @@
 
 #define CMD_CHANGE	(CMD_APPLY | CMD_REVERT)
 #define CMD_PROCESSES	(CMD_CHANGE | CMD_PATCHES | CMD_CHECK)
-#define CMD_FILES	(CMD_CHANGE | CMD_CHECK | CMD_DUMP)
+#define CMD_FILES	(CMD_CHANGE | CMD_CHECK | CMD_DUMP | CMD_ENABLE)
+#define CMD_LIST	(CMD_ENABLE | CMD_DISABLE | CMD_ENABLED | CMD_DAEMON)
 #define CMD_ANY		(~0U)
 
 enum option_value {	/* of options without a letter, as getopt_long() returns them */
@@ -22,7 +23,7 @@ enum option_value {	/* of options without a letter, as getopt_long() returns the
 	OPTION_SCAN_MEMORY, OPTION_BACKEND, OPTION_REVERT,
 	OPTION_REVERT_ALL, OPTION_ALL_OF, OPTION_ALL, OPTION_RECURSIVE, OPTION_EVERY_ONE,
 	OPTION_JOBS, OPTION_NO_THREADS, OPTION_ONLY_LIVEPATCHED, OPTION_USAGE,
-	OPTION_COUNT,
+	OPTION_COUNT, OPTION_LIST, OPTION_HOLD, OPTION_ONLY_NEW,
 };
 
 struct option_info {
@@ -68,6 +69,10 @@ static const struct option_info infos[] = {
 	{ OPTION_JOBS, "jobs", "N", CMD_PROCESSES, "work on N processes at once (processors)" },
 	{ OPTION_NO_THREADS, "disable-threading", NULL, CMD_PROCESSES, "same as --jobs=1" },
 	{ OPTION_COUNT, "count", "N", CMD_MONITOR, "end after N events" },
+	{ OPTION_LIST, "list", "DIR", CMD_LIST, "the list (" ULP_ENABLED_DIRECTORY ")" },
+	{ OPTION_HOLD, "hold", "S", CMD_DAEMON,
+	  "hold a program at its start for at most S seconds (2)" },
+	{ OPTION_ONLY_NEW, "only-new", NULL, CMD_DAEMON, "leave alone what is running" },
 	{ 'j', "json", NULL, CMD_ANY, "print JSON" },
 	{ 'q', "quiet", NULL, CMD_ANY, "print only errors" },
 	{ 'v', "verbose", NULL, CMD_ANY, "print more; twice: for debugging" },
@@ -340,6 +345,17 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		break;
 	case OPTION_COUNT:
 		options->count = parse_number(tool, info, value, 1, UINT32_MAX);
+		break;
+	case OPTION_LIST:
+		options->list = value;
+		break;
+	case OPTION_HOLD:
+		options->hold_ns = parse_seconds(tool, info, value);
+		if (options->hold_ns > 600000000000ULL)
+			p_usage(tool, "--%s: more than 600 seconds", info->name);
+		break;
+	case OPTION_ONLY_NEW:
+		options->only_new = true;
 		break;
 	case OPTION_NO_THREADS:
 		options->jobs = 1;

@@ -29,4 +29,8 @@ $(ULP_TOOL): $(ULP_TOOL_O) $(LIBULP)
 install: install-ulp-tool
 install-ulp-tool: $(ULP_TOOL)
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/sbin/ulp-tool
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' $(TOP)/ulp-tool/systemd/ulp.service.in \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/ulp.service
+	install -m 644 $(TOP)/ulp-tool/systemd/ulp.path $(DESTDIR)$(PREFIX)/lib/systemd/system
 endif

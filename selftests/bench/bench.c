@@ -25,6 +25,7 @@ static const struct {
 	{ "refusal", measure_refusal },
 	{ "wall", measure_wall },
 	{ "processes", measure_processes },
+	{ "start", measure_start },
 	{ "build", measure_build },
 	{ "calls", measure_calls },
 	{ "memory", measure_memory },

@@ -137,6 +137,7 @@ void measure_gap(void);
 void measure_refusal(void);
 void measure_wall(void);
 void measure_processes(void);
+void measure_start(void);
 void measure_build(void);
 void measure_calls(void);
 void measure_memory(void);

@@ -144,4 +144,25 @@ test_httpd() {
 	! grep -E 'exit signal|AH00052' "$WORK/log" || fail "a child of httpd died"
 }
 
-run_tests test_httpd
+# Restarted while the patch is enabled, it is new from the first answer on.
+test_httpd_started() {
+	[ -x $HTTPD ] && [ -e $APR ] || skip "no $HTTPD"
+	make_patch
+	enable "$WORK/apr.so"
+	start_daemon
+	start_httpd
+	kill -TERM "$HTTPD_PID"
+	wait "$HTTPD_PID"
+	rm -r "$WORK/www"
+	start_httpd
+	start_victim client /usr/bin/python3 -c "$CLIENT" $PORT
+	phase new
+	tool 0 check --json -p apache2 "$WORK/apr.so"
+	phase new
+	end_victim
+	end_daemon
+	kill -TERM "$HTTPD_PID"
+	wait "$HTTPD_PID"
+}
+
+run_tests test_httpd test_httpd_started

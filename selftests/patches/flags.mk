@@ -21,6 +21,7 @@ PACK += secret.stripped:patches/secret:patches/secret:victims/libvictim.stripped
 PACK += exceptions:patches/exceptions:patches/exceptions:victims/libvictim_cxx.so
 PACK += cxx:patches/cxx:patches/cxx:victims/libvictim_cxx.so
 PACK += zlib:patches/zlib:patches/zlib:/lib/x86_64-linux-gnu/libz.so.1
+PACK += loaded:patches/loaded:patches/loaded:victims/libloaded.so
 PACK += crypt:patches/crypt:patches/crypt:/lib/x86_64-linux-gnu/libcrypt.so.1
 
 pack_path = $(if $(filter /%,$(1)),$(1),$(B)/$(1))

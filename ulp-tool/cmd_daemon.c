@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * ulp-tool daemon: applies the enabled patches to what is loaded, before it
+ * runs, and to what is running.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+static volatile sig_atomic_t ended, reload;
+
+static void on_end(int number)
+{
+	ended = number;
+}
+
+static void on_reload(int number)
+{
+	reload = number;
+}
+
+void daemon_say(const struct daemon_state *daemon, enum say_level level, const char *format, ...)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	const struct options *options = &daemon->tool->options;
+	char text[2048], *safe;
+	va_list args;
+
+	if ((level == SAY_NOTE && options->quiet) || (level == SAY_DETAIL && !options->verbose))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	safe = text_for_terminal(text);
+	pthread_mutex_lock(&lock);
+	fprintf(stderr, "%s: %s%s\n", daemon->tool->name,
+		level == SAY_WARNING ? "warning: " : "", safe);
+	pthread_mutex_unlock(&lock);
+	free(safe);
+}
+
+/* Blocked but in ppoll(); threads inherit that.  Returns the mask to wait with. */
+static sigset_t catch_signals(void)
+{
+	const struct sigaction end = { .sa_handler = on_end };
+	const struct sigaction again = { .sa_handler = on_reload };
+	sigset_t block, before;
+
+	sigemptyset(&block);
+	sigaddset(&block, SIGINT);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGHUP);
+	sigprocmask(SIG_BLOCK, &block, &before);
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGHUP, &again, NULL);
+	sigdelset(&before, SIGINT);
+	sigdelset(&before, SIGTERM);
+	sigdelset(&before, SIGHUP);
+	return before;
+}
+
+const char *daemon_list(const struct daemon_state *daemon)
+{
+	return daemon->tool->options.list ? daemon->tool->options.list : ULP_ENABLED_DIRECTORY;
+}
+
+/* Says what is enabled now, and what cannot be used; 0 or the code. */
+static int look_at_list(struct daemon_state *daemon)
+{
+	const struct ulp_enabled_entry *entries;
+	struct ulp_enabled *list;
+	size_t nr, usable = 0;
+	char state[64];
+	int err;
+
+	err = ulp_enabled_read(daemon->tool->ctx, daemon_list(daemon), &list);
+	if (err) {
+		daemon_say(daemon, SAY_WARNING, "%s", ulp_error(daemon->tool->ctx));
+		return err;
+	}
+	nr = ulp_enabled_entries(list, &entries);
+	for (size_t i = 0; i < nr; i++) {
+		if (entries[i].patch)
+			usable++;
+		else
+			daemon_say(daemon, SAY_WARNING, "%s", entries[i].message);
+	}
+	ulp_enabled_free(list);
+	snprintf(state, sizeof(state), "STATUS=%zu patch%s enabled", usable,
+		 usable == 1 ? "" : "es");
+	daemon_notify(state);
+	daemon_say(daemon, SAY_NOTE, "%s", state + strlen("STATUS="));
+	return 0;
+}
+
+/* Events of the list are read away: what it is now says the list itself. */
+static bool list_changed(int fd)
+{
+	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	bool changed = false;
+	ssize_t n;
+
+	while ((n = read(fd, events, sizeof(events))) > 0) {
+		for (char *at = events; at < events + n;) {
+			const struct inotify_event *event = (void *)at;
+
+			/* files that are being written begin with a dot */
+			changed |= !event->len || event->name[0] != '.';
+			at += sizeof(*event) + event->len;
+		}
+	}
+	return changed;
+}
+
+static int watch_list(struct daemon_state *daemon, int fd)
+{
+	const uint32_t mask = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO |
+			      IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+	int err = ulp_enabled_create(daemon->tool->ctx, daemon_list(daemon));
+
+	if (err) {
+		p_err(daemon->tool, err, "%s", ulp_error(daemon->tool->ctx));
+		return err;
+	}
+	if (inotify_add_watch(fd, daemon_list(daemon), mask) >= 0)
+		return 0;
+	err = -errno;
+	p_err(daemon->tool, err, "%s: %s", daemon_list(daemon), strerror(-err));
+	return err;
+}
+
+static void reload_list(struct daemon_state *daemon, int inotify)
+{
+	daemon_notify("RELOADING=1");
+	/* the same directory has one watch however often that is asked for */
+	watch_list(daemon, inotify);
+	/* also what was written into a file since it was read */
+	atomic_fetch_add(&daemon->generation, 1);
+	if (!look_at_list(daemon) && !daemon->tool->options.only_new)
+		daemon_scan(daemon, false);
+	daemon_notify("READY=1");
+}
+
+static void run(struct daemon_state *daemon, int inotify, const sigset_t *mask)
+{
+	struct pollfd fd = { .fd = inotify, .events = POLLIN };
+
+	while (!ended) {
+		int n = ppoll(&fd, 1, NULL, mask);
+
+		if (n < 0 && errno != EINTR) {
+			p_err(daemon->tool, -errno, "poll: %s", strerror(errno));
+			return;
+		}
+		if ((n > 0 && list_changed(inotify)) || reload) {
+			reload = 0;
+			reload_list(daemon, inotify);
+		}
+	}
+}
+
+static int start(struct daemon_state *daemon, int *inotify)
+{
+	struct tool *tool = daemon->tool;
+	int err;
+
+	*inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (*inotify < 0) {
+		p_err(tool, -errno, "inotify: %s", strerror(errno));
+		return -errno;
+	}
+	err = watch_list(daemon, *inotify);
+	if (err)
+		return err;
+	err = look_at_list(daemon);
+	if (err) {
+		tool->tally.errors++;
+		return err;
+	}
+	err = ulp_sensor_open(tool->ctx, tool->options.hold_ns, &daemon->sensor);
+	if (err) {
+		p_err(tool, err, "%s", ulp_error(tool->ctx));
+		return err;
+	}
+	daemon->listener = daemon_listen();
+	if (daemon->listener < 0) {
+		p_err(tool, daemon->listener, "socket: %s", strerror(-daemon->listener));
+		return daemon->listener;
+	}
+	err = daemon_serve(daemon);
+	if (err)
+		p_err(tool, err, "threads: %s", strerror(-err));
+	return err;
+}
+
+void cmd_daemon(struct tool *tool)
+{
+	struct daemon_state daemon = {
+		.tool = tool,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.wake = PTHREAD_COND_INITIALIZER,
+	};
+	sigset_t mask;
+	int inotify;
+
+	if (tool->nr_args) {
+		p_usage(tool, "daemon takes no argument '%s'", tool->args[0]);
+		return;
+	}
+	mask = catch_signals();
+	if (!start(&daemon, &inotify)) {
+		daemon_scan(&daemon, true);
+		daemon_say(&daemon, SAY_NOTE, "ready");
+		daemon_notify("READY=1");
+		run(&daemon, inotify, &mask);
+		daemon_notify("STOPPING=1");
+		daemon_unlisten();
+	}
+	/* The threads end with the process; what they are at is all or nothing. */
+	fflush(NULL);
+	_exit(exit_status(&tool->tally));
+}

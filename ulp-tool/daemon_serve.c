@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The threads of the daemon: some that serve those whom the sensor holds, some
+ * that answer at the socket, and one that looks at all processes.  Each has a
+ * context and a copy of the enabled patches of its own.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../uapi/ulp_sensor.h"
+#include "daemon.h"
+
+#define DEFAULT_HOLD_NS	2000000000ULL	/* as the module's */
+#define WORKERS_MIN	2
+#define WORKERS_MAX	16
+#define CLIENTS		2		/* served at once */
+#define PASSES_MAX	8
+
+/**
+ * struct worker - a thread
+ * @daemon: it belongs to
+ * @ctx: its own
+ * @list: the enabled patches as it has read them
+ * @generation: of @list
+ * @changed: when its directory was, then
+ * @options: how to apply
+ */
+struct worker {
+	struct daemon_state *daemon;
+	struct ulp_context *ctx;
+	struct ulp_enabled *list;
+	unsigned int generation;
+	struct timespec changed;
+	struct ulp_options options;
+};
+
+static void log_line(enum ulp_log_level level, const char *text, void *data)
+{
+	daemon_say(data, level == ULP_LOG_WARN ? SAY_WARNING : SAY_NOTE, "%s", text);
+}
+
+static void worker_init(struct worker *worker, struct daemon_state *daemon)
+{
+	*worker = (struct worker){
+		.daemon = daemon,
+		.options = { .sz = sizeof(worker->options) },
+	};
+	if (ulp_context_new(&worker->ctx))
+		out_of_memory();
+	tool_set_log(daemon->tool, worker->ctx, log_line, daemon);
+}
+
+/*
+ * The list as it is now: what was enabled before a program was started counts for
+ * it, so the directory itself is asked.  If it cannot be read, the one before stays.
+ */
+static size_t worker_list(struct worker *worker, const struct ulp_enabled_entry **entries)
+{
+	unsigned int generation = atomic_load(&worker->daemon->generation);
+	struct ulp_enabled *list;
+	struct stat st = { 0 };
+
+	if (stat(daemon_list(worker->daemon), &st))
+		st.st_mtim.tv_nsec = -1;
+	if (!worker->list || worker->generation != generation ||
+	    st.st_mtim.tv_sec != worker->changed.tv_sec ||
+	    st.st_mtim.tv_nsec != worker->changed.tv_nsec) {
+		if (!ulp_enabled_read(worker->ctx, daemon_list(worker->daemon), &list)) {
+			ulp_enabled_free(worker->list);
+			worker->list = list;
+		}
+		worker->generation = generation;
+		worker->changed = st.st_mtim;
+	}
+	return worker->list ? ulp_enabled_entries(worker->list, entries) : 0;
+}
+
+/* Whether one of the patch's objects is there. */
+static bool is_wanted(const struct ulp_patch *patch, const struct ulp_object_info *objects,
+		      size_t nr)
+{
+	const struct ulp_patch_target *targets;
+	size_t nr_targets = ulp_patch_targets(patch, &targets);
+
+	for (size_t i = 0; i < nr_targets; i++)
+		for (size_t k = 0; k < nr; k++)
+			if (!strcmp(targets[i].build_id, objects[k].build_id))
+				return true;
+	return false;
+}
+
+static void say_applied(const struct worker *worker, const struct ulp_target *target,
+			const struct ulp_patch *patch, const struct ulp_result *result)
+{
+	daemon_say(worker->daemon, SAY_NOTE,
+		   "%s (pid: %d): %s applied (%" PRIu64 ".%03u ms frozen, attempt %u)",
+		   ulp_target_name(target), (int)ulp_target_pid(target), ulp_patch_name(patch),
+		   result->freeze_ns / 1000000, (unsigned int)(result->freeze_ns / 1000 % 1000),
+		   result->attempts);
+}
+
+/* How many patches were applied, or the code of one that was not. */
+static int apply_enabled(struct worker *worker, struct ulp_target *target)
+{
+	const struct ulp_enabled_entry *entries = NULL;
+	const struct ulp_object_info *objects;
+	size_t nr = worker_list(worker, &entries);
+	int nr_objects = ulp_target_objects(target, &objects), applied = 0, code = 0, err;
+	bool wanted[nr + 1];
+
+	if (nr_objects < 0)
+		return nr_objects;
+	/* all of them first: a change of the target makes the objects invalid */
+	for (size_t i = 0; i < nr; i++)
+		wanted[i] = entries[i].patch &&
+			    is_wanted(entries[i].patch, objects, (size_t)nr_objects);
+	for (size_t i = 0; i < nr; i++) {
+		struct ulp_result result = { .sz = sizeof(result), .proof = "" };
+
+		if (!wanted[i])
+			continue;
+		err = ulp_apply(target, entries[i].patch, &worker->options, &result);
+		if (is_gone(err))
+			return applied;
+		if (!err) {
+			applied++;
+			say_applied(worker, target, entries[i].patch, &result);
+		} else if (!ulp_code_is_nothing(err)) {
+			code = err;
+			daemon_say(worker->daemon, SAY_WARNING, "%s (%s)", result.message,
+				   ulp_reason(err));
+		}
+	}
+	return code ? code : applied;
+}
+
+/*
+ * A process at @place; what is running anyway is at %ULP_PLACE_MISSED.  Its
+ * dynamic linker gets armed, if it is not.
+ */
+static int serve(struct worker *worker, pid_t pid, uint32_t place)
+{
+	struct daemon_state *daemon = worker->daemon;
+	struct ulp_target *target;
+	int err, linker = 1;
+
+	err = ulp_target_open(worker->ctx, pid, &target);
+	if (err) {
+		/* gone, a kernel thread, or no program of ours */
+		daemon_say(daemon, SAY_DETAIL, "%s", ulp_error(worker->ctx));
+		return err;
+	}
+	if (place != ULP_PLACE_LINK)
+		linker = ulp_sensor_arm(daemon->sensor, target);
+	if (linker < 0)
+		daemon_say(daemon, SAY_DETAIL, "%s", ulp_error(worker->ctx));
+	/* at its start there is nothing but the program yet, and that only if it is static */
+	err = 0;
+	if (!(place == ULP_PLACE_EXEC && linker) &&
+	    !(place == ULP_PLACE_MISSED && daemon->tool->options.only_new))
+		err = apply_enabled(worker, target);
+	ulp_target_close(target);
+	return err;
+}
+
+static void *serve_sensor(void *arg)
+{
+	struct daemon_state *daemon = arg;
+	struct ulp_load_info load;
+	struct worker worker;
+	uint64_t hold = daemon->tool->options.hold_ns;
+	int err;
+
+	worker_init(&worker, daemon);
+	/* busy for longer than it is held: then it is better told so than cut off */
+	worker.options.timeout_ns = (hold ? hold : DEFAULT_HOLD_NS) / 4 * 3;
+	worker.options.attempts = UINT32_MAX;
+	for (;;) {
+		err = ulp_sensor_next(daemon->sensor, &load);
+		if (err == -EINTR)
+			continue;
+		if (err) {
+			daemon_say(daemon, SAY_WARNING, "sensor: %s", strerror(-err));
+			return NULL;
+		}
+		if (load.place == ULP_PLACE_MISSED) {
+			daemon_say(daemon, SAY_WARNING,
+				   "%" PRIu64 " program%s went on without being looked at; looking at all",
+				   load.ticket, load.ticket == 1 ? "" : "s");
+			daemon_scan(daemon, false);
+			continue;
+		}
+		if (load.pid)
+			serve(&worker, load.pid, load.place);
+		ulp_sensor_done(daemon->sensor, load.ticket);
+	}
+}
+
+static void *serve_socket(void *arg)
+{
+	struct daemon_state *daemon = arg;
+	struct worker worker;
+	pid_t pid;
+	int fd;
+
+	worker_init(&worker, daemon);
+	for (;;) {
+		fd = accept4(daemon->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno != EINTR && errno != ECONNABORTED) {
+				daemon_say(daemon, SAY_WARNING, "socket: %s", strerror(errno));
+				sleep(1);	/* out of descriptors, say */
+			}
+			continue;
+		}
+		pid = daemon_client(fd);
+		if (pid > 0)
+			daemon_answer(fd, serve(&worker, pid, ULP_PLACE_LINK));
+		close(fd);
+	}
+	return NULL;
+}
+
+/* The processes there are, ascending, to be freed. */
+static pid_t *list_processes(size_t *nr)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	pid_t *pids = NULL;
+	size_t room = 0;
+	long pid;
+
+	*nr = 0;
+	while (proc && (entry = readdir(proc))) {
+		pid = strtol(entry->d_name, NULL, 10);
+		if (pid <= 0 || pid == getpid())
+			continue;
+		if (*nr == room) {
+			room = room ? 2 * room : 256;
+			pids = reallocarray(pids, room, sizeof(*pids));
+			if (!pids)
+				out_of_memory();
+		}
+		pids[(*nr)++] = (pid_t)pid;
+	}
+	if (proc)
+		closedir(proc);
+	return pids;
+}
+
+static bool is_listed(const pid_t *pids, size_t nr, pid_t pid)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (pids[i] == pid)
+			return true;
+	return false;
+}
+
+/*
+ * Again for those that came meanwhile: a child that was forked before the linker
+ * of its parent was armed comes to no place of its own.
+ */
+static void scan(struct worker *worker)
+{
+	size_t nr_seen = 0, nr, fresh = 1;
+	pid_t *seen = NULL, *pids;
+
+	for (int pass = 0; pass < PASSES_MAX && fresh; pass++) {
+		pids = list_processes(&nr);
+		fresh = 0;
+		for (size_t i = 0; i < nr; i++) {
+			if (is_listed(seen, nr_seen, pids[i]))
+				continue;
+			fresh++;
+			serve(worker, pids[i], ULP_PLACE_MISSED);
+		}
+		free(seen);
+		seen = pids;
+		nr_seen = nr;
+	}
+	free(seen);
+}
+
+static void *scan_processes(void *arg)
+{
+	struct daemon_state *daemon = arg;
+	struct worker worker;
+
+	worker_init(&worker, daemon);
+	pthread_mutex_lock(&daemon->lock);
+	for (;;) {
+		while (!daemon->scan_wanted)
+			pthread_cond_wait(&daemon->wake, &daemon->lock);
+		daemon->scan_wanted = false;
+		pthread_mutex_unlock(&daemon->lock);
+		scan(&worker);
+		pthread_mutex_lock(&daemon->lock);
+		daemon->scans++;
+		pthread_cond_broadcast(&daemon->wake);
+	}
+	return NULL;
+}
+
+void daemon_scan(struct daemon_state *daemon, bool wait)
+{
+	unsigned int before;
+
+	pthread_mutex_lock(&daemon->lock);
+	before = daemon->scans;
+	daemon->scan_wanted = true;
+	pthread_cond_broadcast(&daemon->wake);
+	while (wait && daemon->scans == before)
+		pthread_cond_wait(&daemon->wake, &daemon->lock);
+	pthread_mutex_unlock(&daemon->lock);
+}
+
+int daemon_serve(struct daemon_state *daemon)
+{
+	size_t workers = WORKERS_MIN;
+	pthread_t thread;
+	cpu_set_t cpus;
+	int err;
+
+	if (!sched_getaffinity(0, sizeof(cpus), &cpus) && (size_t)CPU_COUNT(&cpus) > workers)
+		workers = (size_t)CPU_COUNT(&cpus);
+	if (workers > WORKERS_MAX)
+		workers = WORKERS_MAX;
+	err = pthread_create(&thread, NULL, scan_processes, daemon);
+	for (size_t i = 0; i < workers && !err; i++)
+		err = pthread_create(&thread, NULL, serve_sensor, daemon);
+	for (size_t i = 0; i < CLIENTS && !err; i++)
+		err = pthread_create(&thread, NULL, serve_socket, daemon);
+	return -err;
+}
