@@ -17,7 +17,8 @@
 #define COMMON_OPTIONS \
 	"  -i, --id=ID             name of the patch, instead of the first diff's\n" \
 	"  -j, --jobs=N            how many compilers we run at a time (one per processor)\n" \
-	"      --keep=DIR          work in DIR, which is new or empty, and leave all there\n" \
+	"      --keep=DIR          work in DIR and leave all there; a build of the same\n" \
+	"                          source by the same command that it left is used again\n" \
 	"      --rebuild           build with the diff too, even if it seems to touch\n" \
 	"                          nothing but sources\n" \
 	"      --new-data=NAME     this static variable may begin anew with its initial\n" \

@@ -6,6 +6,7 @@
  *
  *	build.c		the commands build and make, their options
  *	scratch.c	the directory that all of it happens in, gone at the end
+ *	kept.c		a build that --keep left, used again
  *	tree.c		copying and comparing source trees
  *	run.c		commands that see a tree at the place of the source
  *	recorder.c	the compiler that writes down how it is called
@@ -30,8 +31,8 @@
 /* ---- scratch.c ---- */
 
 /*
- * The trees: ORIGINAL is what the build command builds; FIXED is its copy with
- * the diff.  A command sees one of them at scratch->place, which is the path of
+ * The trees: ORIGINAL is what the build command builds, a copy of the unbuilt one;
+ * FIXED is its copy with the diff.  A command sees one of them at scratch->place, which is the path of
  * the source itself where mount namespaces can be had: a build with absolute
  * paths is then the same build, and cannot reach the source.
  */
@@ -40,14 +41,16 @@ enum tree { TREE_ORIGINAL, TREE_FIXED, NR_TREES };
 struct scratch {
 	const char *source;		/* what was copied: a real, absolute path */
 	const char *dir;		/* everything of ours */
+	bool keeps;			/* @dir stays, and what is in it is used again */
 	const char *place;		/* where commands see the tree */
+	const char *unbuilt;		/* a copy of the source as it is */
 	const char *trees[NR_TREES];	/* where the trees are, for us */
 	int namespaces;			/* flags for unshare(), 0: cannot be had */
 	enum tree now;			/* without namespaces: the tree at @place */
 	const char *log;		/* what the commands said */
 };
 
-/* @keep: make it there, and leave it there; NULL: a temporary one */
+/* @keep: make it there, or use what is there, and leave it; NULL: a temporary one */
 bool scratch_begin(struct scratch *scratch, const char *source, const char *keep);
 /* Later commands see @tree. */
 bool scratch_use(struct scratch *scratch, enum tree tree);
@@ -62,6 +65,21 @@ const char *scratch_inside(const struct scratch *scratch, const char *path);
 /* Processes that must not outlive us. */
 void scratch_started(pid_t pid);
 void scratch_ended(pid_t pid);
+
+/* ---- kept.c ---- */
+
+struct kept {
+	bool found;			/* the original tree is built already */
+	uint8_t inputs[32];		/* what of: a digest */
+	char *read;			/* the files that the build read, each with a NUL */
+	size_t read_size;
+};
+
+/* The original tree, for @command: the one that was kept, else a new one, unbuilt. */
+bool kept_find(struct scratch *scratch, char *const *command, struct kept *kept);
+/* It is built: see what was read, and let it be found again. */
+bool kept_complete(const struct scratch *scratch, struct kept *kept);
+bool kept_was_read(const struct kept *kept, const char *path);
 
 /* ---- tree.c ---- */
 
@@ -224,7 +242,7 @@ struct fix {
 	bool built;			/* there were objects before we built any */
 };
 
-/* Applies the diffs, in their order, to a copy of the original tree. */
+/* Applies the diffs, in their order, to a copy of the unbuilt tree. */
 bool fix_apply(const struct scratch *scratch, char *const *diffs, size_t nr, struct fix *fix);
 /* Puts the fixed files into the fixed tree, as of now. */
 bool fix_install(const struct scratch *scratch, const struct fix *fix);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The diffs.  They are applied by patch(1) before anything is built, to a tree of
- * hard links to the original one: patch(1) replaces files, so that what it touched
+ * hard links to the unbuilt one: patch(1) replaces files, so that what it touched
  * is what is another file afterwards.
  */
 #include <ctype.h>
@@ -112,7 +112,7 @@ static bool compare_fixed(const char *path, const char *relative, const struct s
 			  void *data)
 {
 	struct comparison *comparison = data;
-	char *original = xasprintf("%s/%s", comparison->scratch->trees[TREE_ORIGINAL], relative);
+	char *original = xasprintf("%s/%s", comparison->scratch->unbuilt, relative);
 	struct stat other;
 
 	if (lstat(original, &other))
@@ -145,7 +145,7 @@ bool fix_apply(const struct scratch *scratch, char *const *diffs, size_t nr, str
 
 	memset(fix, 0, sizeof(*fix));
 	fix->tree = xasprintf("%s/diff", scratch->dir);
-	if (!tree_link(scratch->trees[TREE_ORIGINAL], fix->tree))
+	if (!tree_link(scratch->unbuilt, fix->tree))
 		return false;
 	for (size_t i = 0; i < nr; i++) {
 		char *text = file_read(diffs[i], NULL);
@@ -159,16 +159,8 @@ bool fix_apply(const struct scratch *scratch, char *const *diffs, size_t nr, str
 			return false;
 		free(text);
 	}
-	if (!tree_walk(fix->tree, compare_fixed, &comparison) ||
-	    !tree_walk(scratch->trees[TREE_ORIGINAL], compare_original, &comparison))
-		return false;
-	/* patch(1) read them, through its links */
-	for (size_t i = 0; i < fix->nr; i++)
-		if (fix->files[i].how != TOUCH_ADDED &&
-		    !tree_forget(xasprintf("%s/%s", scratch->trees[TREE_ORIGINAL],
-					   fix->files[i].path)))
-			return false;
-	return true;
+	return tree_walk(fix->tree, compare_fixed, &comparison) &&
+	       tree_walk(scratch->unbuilt, compare_original, &comparison);
 }
 
 bool fix_install(const struct scratch *scratch, const struct fix *fix)

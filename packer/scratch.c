@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -111,7 +112,7 @@ static bool write_text(const char *path, const char *text)
 	return good;
 }
 
-static bool enter(const struct scratch *scratch, int namespaces)
+static bool enter(const struct scratch *scratch, const char *tree, int namespaces)
 {
 	unsigned int uid = geteuid(), gid = getegid();
 
@@ -123,12 +124,13 @@ static bool enter(const struct scratch *scratch, int namespaces)
 		    !write_text("/proc/self/gid_map", xasprintf("%u %u 1", gid, gid)))
 			return false;
 	return !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
-	       !mount(scratch->trees[scratch->now], scratch->place, NULL, MS_BIND, NULL);
+	       !mount(tree, scratch->place, NULL, MS_BIND, NULL);
 }
 
 bool scratch_enter(const struct scratch *scratch)
 {
-	return !scratch->namespaces || enter(scratch, scratch->namespaces);
+	return !scratch->namespaces ||
+	       enter(scratch, scratch->trees[scratch->now], scratch->namespaces);
 }
 
 /* Tried by a process that then ends. */
@@ -138,7 +140,7 @@ static bool can_enter(const struct scratch *scratch, int namespaces)
 	int status;
 
 	if (!pid)
-		_exit(!enter(scratch, namespaces));
+		_exit(!enter(scratch, scratch->unbuilt, namespaces));
 	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
@@ -163,6 +165,34 @@ static char *real_place(const char *path)
 	return real ? xasprintf("%s/%s", real, slash ? slash + 1 : copy) : NULL;
 }
 
+/* A file of this name says that the directory is one that --keep made. */
+#define MARK	".ulp-build"
+
+/* One of us at a time; the lock ends with the process. */
+static bool claim(const char *dir)
+{
+	char *path = xasprintf("%s/" MARK, dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
+		return true;
+	error("%s: %s", fd < 0 ? path : dir, fd >= 0 && errno == EWOULDBLOCK ?
+	      "another ulp-packer works there" : strerror(errno));
+	return false;
+}
+
+static bool make_kept(const char *dir)
+{
+	if (!access(xasprintf("%s/" MARK, dir), F_OK))
+		return claim(dir);
+	/* rmdir() fails unless it is empty */
+	if ((!rmdir(dir) || errno == ENOENT) && !mkdir(dir, 0777))
+		return claim(dir);
+	error("%s: %s: --keep needs a new or empty directory, or one that it was given before",
+	      dir, strerror(errno));
+	return false;
+}
+
 static bool make_directory(struct scratch *scratch, const char *keep_at)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -179,21 +209,45 @@ static bool make_directory(struct scratch *scratch, const char *keep_at)
 		      wanted, scratch->source);
 		return false;
 	}
-	/* rmdir() fails unless it is empty */
-	if (keep_at ? (rmdir(dir) && errno != ENOENT) || mkdir(dir, 0777) : !mkdtemp(dir)) {
-		error("%s: %s%s", wanted, strerror(errno),
-		      keep_at ? ": --keep needs a new or empty directory" : "");
+	if (keep_at) {
+		if (!make_kept(dir))
+			return false;
+	} else if (!mkdtemp(dir)) {
+		error("%s: %s", wanted, strerror(errno));
 		return false;
 	}
+	scratch->keeps = keep_at;
 	scratch->dir = dir;
+	return true;
+}
+
+/* What is made anew each time; and a tree that was left in use gets its name back. */
+static bool fill_directory(const struct scratch *scratch)
+{
+	static const char *const files[] = { "unbuilt", "fixed", "diff", "hunks", "patch.log",
+					     "rejects" };
+	static const char *const directories[] = { "bin", "calls.fixed", "objects", "text" };
+	char *used = xasprintf("%s/source", scratch->dir), *path;
+
+	if (access(scratch->trees[TREE_ORIGINAL], F_OK))
+		rename(used, scratch->trees[TREE_ORIGINAL]);
+	tree_remove(used);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		tree_remove(xasprintf("%s/%s", scratch->dir, files[i]));
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		path = xasprintf("%s/%s", scratch->dir, directories[i]);
+		tree_remove(path);
+		if (mkdir(path, 0777)) {
+			error("%s: %s", path, strerror(errno));
+			return false;
+		}
+	}
 	return true;
 }
 
 bool scratch_begin(struct scratch *scratch, const char *source, const char *keep_at)
 {
 	static const int tries[] = { CLONE_NEWNS, CLONE_NEWNS | CLONE_NEWUSER };
-	static const char *const directories[] = { "bin", "calls.original", "calls.fixed",
-						   "objects", "text" };
 
 	memset(scratch, 0, sizeof(*scratch));
 	scratch->source = realpath(source, NULL);
@@ -205,15 +259,11 @@ bool scratch_begin(struct scratch *scratch, const char *source, const char *keep
 		return false;
 	if (!start_keeper(keep_at ? NULL : scratch->dir))
 		return false;
-	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
-		if (mkdir(xasprintf("%s/%s", scratch->dir, directories[i]), 0777)) {
-			error("%s/%s: %s", scratch->dir, directories[i], strerror(errno));
-			return false;
-		}
 	scratch->log = xasprintf("%s/log", scratch->dir);
+	scratch->unbuilt = xasprintf("%s/unbuilt", scratch->dir);
 	scratch->trees[TREE_ORIGINAL] = xasprintf("%s/original", scratch->dir);
 	scratch->trees[TREE_FIXED] = xasprintf("%s/fixed", scratch->dir);
-	if (!tree_copy(scratch->source, scratch->trees[TREE_ORIGINAL]))
+	if (!fill_directory(scratch) || !tree_copy(scratch->source, scratch->unbuilt))
 		return false;
 	scratch->place = scratch->source;
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]) && !scratch->namespaces; i++)
@@ -227,7 +277,7 @@ bool scratch_begin(struct scratch *scratch, const char *source, const char *keep
 			"no mount namespaces here: the build runs in %s, not at the path of its source",
 			scratch->place);
 	}
-	return scratch_use(scratch, TREE_ORIGINAL);
+	return true;
 }
 
 bool scratch_use(struct scratch *scratch, enum tree tree)

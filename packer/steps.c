@@ -17,6 +17,7 @@
 struct work {
 	const struct build *build;
 	struct scratch scratch;
+	struct kept kept;
 	struct fix fix;
 	struct calls calls;
 	struct units units;
@@ -51,10 +52,14 @@ static bool run_build(struct work *work, enum tree tree)
 	};
 
 	unlink(work->scratch.log);
-	if (!scratch_use(&work->scratch, tree) || !recorder_use(&work->scratch, tree) ||
-	    !run_one(&work->scratch, &command,
-		     tree == TREE_ORIGINAL ? "the build fails" : "the build fails with the diff"))
-		return false;
+	return scratch_use(&work->scratch, tree) && recorder_use(&work->scratch, tree) &&
+	       run_one(&work->scratch, &command, tree == TREE_ORIGINAL ?
+		       "the build fails" : "the build fails with the diff");
+}
+
+/* What the build of @tree called. */
+static bool read_calls(struct work *work, enum tree tree)
+{
 	if (!calls_read(&work->scratch, tree, &work->calls.calls[tree], &work->calls.nr[tree]))
 		return false;
 	units_add(&work->scratch, tree, work->calls.calls[tree], work->calls.nr[tree],
@@ -71,14 +76,14 @@ static bool build_original(struct work *work)
 {
 	const struct fix *fix = &work->fix;
 
-	if (!run_build(work, TREE_ORIGINAL))
+	if (work->kept.found)
+		say("%s: built before, and used again\n", work->scratch.dir);
+	else if (!run_build(work, TREE_ORIGINAL))
 		return false;
-	for (size_t i = 0; i < fix->nr; i++) {
-		struct touched *file = &fix->files[i];
-
-		file->read = tree_was_read(xasprintf("%s/%s", work->scratch.trees[TREE_ORIGINAL],
-						     file->path));
-	}
+	if (!kept_complete(&work->scratch, &work->kept) || !read_calls(work, TREE_ORIGINAL))
+		return false;
+	for (size_t i = 0; i < fix->nr; i++)
+		fix->files[i].read = kept_was_read(&work->kept, fix->files[i].path);
 	return units_preprocess(&work->scratch, TREE_ORIGINAL, &work->units,
 				work->build->parallel, NULL, NULL);
 }
@@ -191,7 +196,7 @@ static bool build_fixed(struct work *work)
 	work->rebuilt = needs_rebuild(work);
 	if (work->rebuilt) {
 		say("the diff may change how things are built: building with it\n");
-		if (!run_build(work, TREE_FIXED))
+		if (!run_build(work, TREE_FIXED) || !read_calls(work, TREE_FIXED))
 			return false;
 	}
 	if (!work->units.nr) {
@@ -456,6 +461,7 @@ int build_patches(const struct build *build)
 	int status;
 
 	if (!scratch_begin(&work.scratch, build->source, build->keep) ||
+	    !kept_find(&work.scratch, build->command, &work.kept) ||
 	    !fix_apply(&work.scratch, build->diffs, build->nr_diffs, &work.fix))
 		return EXIT_FAILED;
 	if (!work.fix.nr) {

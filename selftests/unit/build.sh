@@ -504,10 +504,65 @@ test_nothing_is_left() {
 	build 0 --diff fix.diff --keep "$WORK/kept dir" -o out.so -- make
 	[ -z "$(ls -A "$TMPDIR")" ] || fail "left: $(ls -A "$TMPDIR")"
 	[ -x "$WORK/kept dir/original/prog" ] || fail "not kept"
-	build 1 --diff fix.diff --keep "$WORK/kept dir" -o out.so -- make
+	mkdir "$WORK/full"
+	touch "$WORK/full/mine"
+	build 1 --diff fix.diff --keep "$WORK/full" -o out.so -- make
 	says "new or empty"
+	[ -e "$WORK/full/mine" ] || fail "what was there is gone"
 	build 1 --diff fix.diff --keep "$PROJ/src/kept" -o out.so -- make
 	says "cannot be inside"
+}
+
+# kept BUILDS STATUS ARG... - the original was built so many times by now
+kept() {
+	local want=$1 status=$2
+	shift 2
+	build "$status" --keep "$WORK/kept" -o out.so "$@" -- \
+		sh -c 'echo >>"$0"; exec make' "$WORK/count"
+	[ "$(wc -l <"$WORK/count")" -eq "$want" ] ||
+		fail "built $(wc -l <"$WORK/count") times, not $want"
+}
+
+# A build that --keep left is used again, unless it would be another one now.
+test_kept_build() {
+	project
+	ship
+	fix one.diff <<<"sed -i 's/calls++/calls += 2/' src/a.c"
+	fix two.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	fix three.diff <<<"sed -i 's/^CFLAGS =/& -DFACTOR_/' Makefile; sed -i 's/FACTOR 3/FACTOR 3+1/' src/a.h"
+	fix none.diff <<<"echo '/* a comment */' >>src/a.c"
+	kept 1 0 --diff one.diff
+	functions answer
+	kept 1 0 --diff two.diff
+	tells "used again" reproduced
+	changed src/b.c
+	functions other
+	kept 1 3 --diff none.diff
+	kept 1 0 --diff one.diff --diff two.diff
+	functions answer other
+	# what the build read is known of a build that was not made now
+	kept 2 0 --diff three.diff
+	tells "used again" "building with it"
+	kept 2 0 --diff two.diff
+	functions other
+	(export SOME_VARIABLE=1 && kept 3 0 --diff two.diff) || exit
+	says "another environment"
+	kept 4 0 --diff two.diff
+	sed -i 's/x + 1/x + 2/' "$PROJ/src/a.c"
+	kept 5 1 --diff two.diff
+	says "something else" "not reproduced"
+	kept 5 1 --diff two.diff
+	tells "used again"
+	# one that failed is not taken for one that is there
+	build 1 --keep "$WORK/kept" --diff two.diff -o out.so -- sh -c 'make; exit 1'
+	build 1 --keep "$WORK/kept" --diff two.diff -o out.so -- sh -c 'make; exit 1'
+	says "the build fails"
+	# nor one that another packer is at
+	flock --no-fork "$WORK/kept/.ulp-build" sh -c 'echo; exec sleep 1000' >"$WORK/locked" &
+	STARTED+=($!)
+	loop_until test -s "$WORK/locked"
+	build 1 --keep "$WORK/kept" --diff two.diff -o out.so -- make
+	says "another ulp-packer"
 }
 
 is_empty() {
@@ -573,6 +628,10 @@ test_without_namespaces() {
 	END
 	build --diff fix.diff -o out.so -- make
 	changed src/b.c src/c.c
+	build --diff fix.diff --keep "$WORK/kept" -o out.so -- make
+	build --diff fix.diff --keep "$WORK/kept" -o out.so -- make
+	tells "used again"
+	changed src/b.c src/c.c
 }
 
 run_tests test_source test_header test_comment_changes_nothing test_line_numbers \
@@ -580,4 +639,4 @@ run_tests test_source test_header test_comment_changes_nothing test_line_numbers
 	test_generated_source test_removed_file test_unread_files test_diff_does_not_apply test_empty_diff test_labels \
 	test_build_fails test_built_source test_parallel test_odd_paths test_calls_of_all_kinds \
 	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_cxx \
-	test_other_build test_make test_usage test_nothing_is_left test_killed test_without_namespaces
+	test_other_build test_make test_usage test_nothing_is_left test_kept_build test_killed test_without_namespaces
