@@ -109,7 +109,8 @@ kmod-debug: | headers
 
 # ---- tests ----
 
-.PHONY: selftests check check-debug check-matrix check-unit bench demo demo-redis vm fuzz-ioctl soak
+.PHONY: selftests check check-debug check-matrix check-unit bench demo demo-quick corpus vm
+.PHONY: fuzz-ioctl soak
 selftests: user | deps-build
 	$(Q)$(MAKE) --no-print-directory -C $(TOP)/selftests all
 
@@ -128,11 +129,15 @@ check-matrix: user selftests | deps-vm
 check-unit: all | deps-unit
 	$(Q)$(TOP)/selftests/run --here $(or $(TESTS),unit)
 
-demo-redis: all | deps-vm
+demo: all | deps-vm
 	$(Q)$(TOP)/selftests/demo/redis/run
 
-demo: all | deps-vm
+demo-quick: all | deps-vm
 	$(Q)$(TOP)/selftests/demo/run
+
+# PACKAGES="..." of security updates, else those of selftests/corpus/list
+corpus: all | deps-vm
+	$(Q)$(TOP)/selftests/corpus/run $(PACKAGES)
 
 bench: all | deps-vm
 	$(Q)$(TOP)/selftests/bench/run
@@ -201,8 +206,9 @@ help:
 	'make check-debug      the same on a kernel with KASAN, lockdep and more (built once)' \
 	'make check-matrix     the same on several kernels, 6.1 to 7.x, and a table' \
 	'make check-unit       the tests that need neither root nor VM' \
-	'make demo             patch a running, unmodified python3 in the VM' \
-	'make demo-redis       Debian'\''s security update of redis as a patch for the running server' \
+	'make demo             Debian'\''s security update of redis as patches for the running server' \
+	'make demo-quick       patch a running, unmodified python3 in the VM' \
+	'make corpus           patches of many of Debian'\''s security updates, and a table' \
 	'make bench            measure against a ptrace patcher in the VM' \
 	'make fuzz-ioctl       ioctls at random on the worst of targets, for TIME= seconds' \
 	'make soak             the whole stack under load for TIME= seconds; counts leaks' \
@@ -219,6 +225,7 @@ help:
 	'  KVER=RELEASE kernel to build for and to boot in the VM (debug: the one with checks)' \
 	'  VMDIR=DIR    downloaded kernels ($$(O)/vm)' \
 	'  TESTS="..."  tests to run: a ring (flow) or names (flow/basic.sh abi/test_sizes)' \
+	'  PACKAGES="..." security updates for make corpus, else those of its list' \
 	'  CC= CFLAGS= LDFLAGS= WERROR=1 PREFIX= DESTDIR=  as usual'
 
 # for scripts: what this Makefile found out

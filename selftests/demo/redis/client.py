@@ -7,9 +7,17 @@ client.py PORT load CONNECTIONS   until standard input ends; then one line
 client.py PORT restore PATCH TEXT KEY
     RESTORE the first payload behind TEXT in PATCH, a Debian patch whose tests
     bring payloads, under KEY; prints what the server answers
+client.py PORT raw KEY HEX
+    the same with the payload HEX, which lacks its check sum
+client.py PORT bus
+    sends the cluster bus a packet whose host name has no end, and a good one behind
+    it; prints which of them it answers
+client.py PORT ask WORD...
+    prints what the server answers
 """
 import re
 import socket
+import struct
 import sys
 import threading
 import time
@@ -94,13 +102,60 @@ def load(port, connections):
     return failed != 0
 
 
-def restore(port, patch, text, key):
-    with open(patch, encoding="utf-8") as file:
-        found = re.search(r'"((?:\\x[0-9a-fA-F]{2}){12,})"', file.read().split(text, 1)[1])
-    payload = bytes.fromhex(found.group(1).replace("\\x", ""))[:-8]
+def restore_payload(port, key, payload):
     payload += crc64(payload).to_bytes(8, "little")
-    print(Redis(port).ask("RESTORE", key, 0, payload, "REPLACE").decode())
+    try:
+        print(Redis(port).ask("RESTORE", key, 0, payload, "REPLACE").decode() or
+              "no answer: the connection ends")
+    except OSError as error:
+        print(f"no answer: {error}")
     return 0
 
 
-sys.exit({"load": load, "restore": restore}[sys.argv[2]](int(sys.argv[1]), *sys.argv[3:]))
+def restore(port, patch, text, key):
+    with open(patch, encoding="utf-8") as file:
+        found = re.search(r'"((?:\\x[0-9a-fA-F]{2}){12,})"', file.read().split(text, 1)[1])
+    return restore_payload(port, key, bytes.fromhex(found.group(1).replace("\\x", ""))[:-8])
+
+
+def raw(port, key, payload):
+    return restore_payload(port, key, bytes.fromhex(payload))
+
+
+def ask(port, *words):
+    answer = Redis(port).ask(*words)
+    print(answer.decode() if answer is not None else "(nil)")
+    return 0
+
+
+def packet(extension):
+    """A PING of redis 7.0's cluster bus, from a node that nobody knows."""
+    head, sender, flag = 2256, b"f" * 40, 4 if extension else 0
+    return (struct.pack(">4sIHHHHQQQ40s2048s40s46sH30xHHHB3s", b"RCmb",
+                        head + len(extension), 1, 0, 0, 0, 0, 0, 0, sender, b"", b"", b"",
+                        1 if extension else 0, 0, 0, 0, 0, bytes([flag, 0, 0])) + extension)
+
+
+def counted(redis):
+    """Packets of the bus: PINGs that came, PONGs that went."""
+    info = redis.ask("CLUSTER", "INFO").decode()
+    return [int((re.search(rf"messages_{what}:(\d+)", info) or [0, 0])[1])
+            for what in ("ping_received", "pong_sent")]
+
+
+def bus(port):
+    redis = Redis(port)
+    begin, end = counted(redis), time.monotonic() + 120
+    name = b"A" * 32
+    with socket.create_connection(("127.0.0.1", port + 10000), timeout=120) as link:
+        link.sendall(packet(struct.pack(">IHH", 8 + len(name), 0, 0) + name) + packet(b""))
+        # a packet is counted, looked at and answered before we are answered
+        while (now := counted(redis))[0] < begin[0] + 2 and time.monotonic() < end:
+            pass
+    answers = now[1] - begin[1]
+    print({1: "answered the good one", 2: "answered both"}.get(answers, f"{answers} answers"))
+    return 0
+
+
+sys.exit({"load": load, "restore": restore, "raw": raw, "bus": bus, "ask": ask}
+         [sys.argv[2]](int(sys.argv[1]), *sys.argv[3:]))
