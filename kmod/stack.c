@@ -35,6 +35,9 @@
 /* How often an absent page is asked for, with a tick between. */
 #define ULP_FETCH_TRIES		50
 
+/* Mappings of what is no normal memory. */
+#define ULP_VM_SPECIAL		(VM_IO | VM_PFNMAP | VM_MIXEDMAP)
+
 /* How often registers that are being written are read again. */
 #define ULP_REGS_TRIES		3
 
@@ -333,8 +336,7 @@ static bool ulp_scan_vma(struct ulp_check *check, struct vm_area_struct *vma,
 	struct ulp_spot spot;
 	bool stop;
 
-	if ((vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP)) ||
-	    !(vma->vm_flags & (VM_READ | VM_WRITE)))
+	if ((vma->vm_flags & ULP_VM_SPECIAL) || !(vma->vm_flags & (VM_READ | VM_WRITE)))
 		return ulp_stop(check, ULP_REASON_NO_STACK, 0, 0);
 
 	while (addr < end) {
@@ -401,30 +403,32 @@ found:
 }
 
 /*
- * A mapping that mlock, madvise or mprotect split goes on in the next one.
- * That it is still the stack shows in what lies at its top: the arguments of
- * the process, or the thread's own data.
+ * The mapping in which the stack of @sp goes on behind @vma, or NULL.
+ *
+ * mlock, madvise and mprotect split the mapping of a stack, and nothing says so.
+ * Whatever lies right behind may be more of it, until the stack has certainly
+ * ended: neither the thread's own data nor the arguments of the process lie
+ * among frames, so that a stack that begins below one of them ends below it; and
+ * it ends at a hole, at memory without access (a guard page), and at what can
+ * only be read and is of another file (a library).
  */
-static bool ulp_stack_goes_on(struct ulp_check *check, struct vm_area_struct *vma)
+static struct vm_area_struct *ulp_stack_goes_on(struct ulp_check *check, unsigned long sp,
+						struct vm_area_struct *vma)
 {
-	unsigned long hints[] = { check->mm->start_stack, ulp_arch_fs_base(check->task) };
+	unsigned long tops[] = { check->mm->start_stack, ulp_arch_fs_base(check->task) };
 	struct vm_area_struct *next;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(hints); i++) {
-		next = vma;
-		while (next && hints[i] >= next->vm_end) {
-			unsigned long end = next->vm_end;
-
-			next = find_vma(check->mm, end);
-			if (next && (next->vm_start != end || !vma_is_anonymous(next) ||
-				     !(next->vm_flags & VM_WRITE)))
-				next = NULL;
-		}
-		if (next && next != vma)
-			return true;
-	}
-	return false;
+	for (i = 0; i < ARRAY_SIZE(tops); i++)
+		if (tops[i] >= sp && tops[i] < vma->vm_end)
+			return NULL;
+	next = find_vma(check->mm, vma->vm_end);
+	if (!next || next->vm_start != vma->vm_end || (next->vm_flags & ULP_VM_SPECIAL))
+		return NULL;
+	if ((next->vm_flags & VM_WRITE) ||
+	    ((next->vm_flags & VM_READ) && next->vm_file == vma->vm_file))
+		return next;
+	return NULL;
 }
 
 static bool ulp_check_stack(struct ulp_check *check, unsigned int index)
@@ -442,10 +446,10 @@ static bool ulp_check_stack(struct ulp_check *check, unsigned int index)
 		check->ends[index] = vma->vm_end;
 		if (ulp_scan_vma(check, vma, from, vma->vm_end))
 			return true;
-		if (!ulp_stack_goes_on(check, vma))
+		vma = ulp_stack_goes_on(check, sp, vma);
+		if (!vma)
 			return false;
-		from = vma->vm_end;
-		vma = find_vma(check->mm, from);
+		from = vma->vm_start;
 	}
 }
 
@@ -577,7 +581,7 @@ u32 ulp_memory_check(const struct ulp_plan *plan, struct mm_struct *mm,
 			break;
 		addr = vma->vm_end;
 		if (!(vma->vm_flags & VM_WRITE) ||
-		    (vma->vm_flags & (VM_SHARED | VM_IO | VM_PFNMAP | VM_MIXEDMAP)) ||
+		    (vma->vm_flags & (VM_SHARED | ULP_VM_SPECIAL)) ||
 		    ulp_vma_is_stack(mm, target, vma))
 			continue;
 		memset(check.tail, 0, sizeof(check.tail));

@@ -228,7 +228,7 @@ enum ulp_backend {
  * @end: first byte behind it
  *
  * A thread is a candidate when its instruction pointer is in [start, end), or a
- * word of its stack, from the stack pointer to the end of the mapping, or a
+ * word of its stack, from the stack pointer to where the stack may end, or a
  * general register is in (start, end]: a return address can equal the end
  * (behind a call that does not return) and never the start.
  */

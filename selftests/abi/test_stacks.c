@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The check of stacks that are not simply there: absent pages that somebody
- * else has to provide, pages that were swapped out, stacks of 32-bit code.
+ * The check of stacks that are not simply there: in several mappings, with
+ * absent pages that somebody else has to provide, or that were swapped out;
+ * stacks of 32-bit code.
  *
  * module: debug
  * timeout: 120
@@ -26,7 +27,7 @@ __asm__(".pushsection .text\n"
 	"  ljmpl *-8(%rsp)\n"	/* not lret: emulated, it reads as the kernel (SMAP) */
 	".popsection\n");
 
-#define STACK_PAGES	4
+#define STACK_PAGES	8
 
 static void *new_stack(int flags)
 {
@@ -36,7 +37,13 @@ static void *new_stack(int flags)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* ---- userfaultfd: whoever has to provide the page may be the target ---- */
+/* ---- where a stack ends ---- */
+
+/* How the last page of a stack becomes a mapping of its own, or no stack any more. */
+enum split {
+	SPLIT_LOCKED, SPLIT_DONTFORK, SPLIT_READONLY, SPLIT_FILE, SPLIT_OTHER_FILE, SPLIT_TWICE,
+	ENDS_GUARDED, ENDS_OWN_DATA
+};
 
 static void *sleeps_on_stack(void *arg)
 {
@@ -47,6 +54,107 @@ static void *sleeps_on_stack(void *arg)
 	raw_sleep_on(shared->value);
 	return NULL;
 }
+
+static int new_memfd(void)
+{
+	int fd = memfd_create("stack", MFD_CLOEXEC);
+
+	return ftruncate(fd, STACK_PAGES * RAW_PAGE) ? -1 : fd;
+}
+
+static bool split(char *stack, enum split how)
+{
+	char *last = stack + (STACK_PAGES - 1) * RAW_PAGE;
+	const int rw = PROT_READ | PROT_WRITE;
+
+	switch (how) {
+	case SPLIT_DONTFORK:
+		return !madvise(stack, 2 * RAW_PAGE, MADV_DONTFORK);
+	case SPLIT_READONLY:
+		return !mprotect(last, RAW_PAGE, PROT_READ);
+	case SPLIT_TWICE:
+		return !mlock(last, RAW_PAGE) && !mprotect(last - RAW_PAGE, RAW_PAGE, PROT_READ);
+	case ENDS_GUARDED:
+		return !mprotect(last - RAW_PAGE, RAW_PAGE, PROT_NONE);
+	case SPLIT_OTHER_FILE:
+		return mmap(last, RAW_PAGE, rw, MAP_PRIVATE | MAP_FIXED, new_memfd(), 0) == last;
+	default:
+		return !mlock(last, RAW_PAGE);
+	}
+}
+
+/* A return address into raw_call() in the last page; shared->command is the kind. */
+static void has_split_stack(struct raw_shared *shared)
+{
+	enum split how = shared->command;
+	char *stack = how != SPLIT_FILE ? new_stack(0) :
+		      mmap(NULL, STACK_PAGES * RAW_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   new_memfd(), 0);
+	uint64_t word = (uintptr_t)raw_call + 1;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (how == SPLIT_OTHER_FILE && !split(stack, how))
+		_exit(1);
+	*(uint64_t *)(stack + STACK_PAGES * RAW_PAGE - 64) = word;
+	if (how != SPLIT_OTHER_FILE && !split(stack, how))
+		_exit(1);
+	pthread_attr_init(&attr);
+	/* its own data are at the end of what it is given */
+	if (how == ENDS_OWN_DATA &&
+	    pthread_attr_setstack(&attr, stack, (STACK_PAGES - 1) * RAW_PAGE))
+		_exit(1);
+	shared->value = (uintptr_t)stack + RAW_PAGE / 2;
+	if (pthread_create(&thread, &attr, sleeps_on_stack, shared))
+		_exit(1);
+	pause();
+}
+
+/*
+ * A thread whose own data are elsewhere: nothing shows where its stack ends but
+ * what lies behind it.
+ */
+#define TEST_SPLIT(name, how)							\
+TEST_F(check, name)								\
+{										\
+	struct ulp_transact args = raw_transact_args();				\
+										\
+	self->shared->command = how;						\
+	START(has_split_stack, 1);						\
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));		\
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));		\
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);				\
+	EXPECT_EQ(self->shared->tid, args.out_tid);				\
+	EXPECT_EQ((self->shared->value & -RAW_PAGE) + STACK_PAGES * RAW_PAGE - 64,	\
+		  args.out_slot);						\
+	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));			\
+}
+
+TEST_SPLIT(split_locked, SPLIT_LOCKED)
+TEST_SPLIT(split_dontfork, SPLIT_DONTFORK)
+TEST_SPLIT(split_readonly, SPLIT_READONLY)
+TEST_SPLIT(split_file, SPLIT_FILE)
+TEST_SPLIT(split_other_file, SPLIT_OTHER_FILE)
+TEST_SPLIT(split_twice, SPLIT_TWICE)
+
+/* What is behind the end is not looked at. */
+#define TEST_ENDS(name, how)							\
+TEST_F(check, name)								\
+{										\
+	struct ulp_transact args = raw_transact_args();				\
+										\
+	self->shared->command = how;						\
+	START(has_split_stack, 1);						\
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));		\
+	EXPECT_EQ(0, CHECK(&args, raw_call, raw_call_end)) {			\
+		TH_LOG("reason %u", args.out_reason);				\
+	}									\
+}
+
+TEST_ENDS(ends_at_guard, ENDS_GUARDED)
+TEST_ENDS(ends_behind_own_data, ENDS_OWN_DATA)
+
+/* ---- userfaultfd: whoever has to provide the page may be the target ---- */
 
 /* The pages above the first are missing until command is 1. */
 static void has_missing_pages(struct raw_shared *shared)
