@@ -4,7 +4,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +20,8 @@
 	"                          source by the same command that it left is used again\n" \
 	"      --rebuild           build with the diff too, even if it seems to touch\n" \
 	"                          nothing but sources\n" \
-	"      --new-data=NAME     this static variable may begin anew with its initial\n" \
-	"                          value, though it looks like a renamed one\n" \
-	"      --allow-exceptions  allow code that handles C++ exceptions in a target that\n" \
-	"                          is linked statically; none may pass through it\n" \
-	"      --explain           print why each function is in the patch, and how its\n" \
-	"                          place in the target is known\n" \
-	"  -q, --quiet             print errors only\n" \
-	"  -?, --help              print this and exit\n" \
-	"  -V, --version           print the version and exit\n" \
+	USAGE_COMPARE \
+	USAGE_ALL \
 	"\n" \
 	"Exit status: 0 made, 1 refused or failed, 2 wrong usage, 3 the diff changes no\n" \
 	"code.\n"
@@ -56,21 +48,14 @@ static const char make_usage[] =
 	"\n"
 	COMMON_OPTIONS;
 
-enum { OPT_SOURCE = 256, OPT_TARGET, OPT_DEBUG, OPT_DIFF, OPT_KEEP, OPT_REBUILD, OPT_NEW_DATA,
-       OPT_EXCEPTIONS, OPT_EXPLAIN };
+enum { OPT_SOURCE = 256, OPT_TARGET, OPT_DEBUG, OPT_DIFF, OPT_KEEP, OPT_REBUILD };
 
 #define COMMON_LONG \
-	{ "id", required_argument, NULL, 'i' }, \
 	{ "jobs", required_argument, NULL, 'j' }, \
 	{ "keep", required_argument, NULL, OPT_KEEP }, \
 	{ "rebuild", no_argument, NULL, OPT_REBUILD }, \
-	{ "new-data", required_argument, NULL, OPT_NEW_DATA }, \
-	{ "allow-exceptions", no_argument, NULL, OPT_EXCEPTIONS }, \
-	{ "explain", no_argument, NULL, OPT_EXPLAIN }, \
-	{ "quiet", no_argument, NULL, 'q' }, \
-	{ "help", no_argument, NULL, 'h' }, \
-	{ "version", no_argument, NULL, 'V' }, \
-	{ NULL, 0, NULL, 0 }
+	OPTIONS_COMPARE, \
+	OPTIONS_ALL
 
 static const struct option build_options[] = {
 	{ "source", required_argument, NULL, OPT_SOURCE },
@@ -83,12 +68,8 @@ static const struct option build_options[] = {
 
 static const struct option make_options[] = { COMMON_LONG };
 
-static int usage_error(const char *verb, const char *text)
-{
-	error("%s", text);
-	fprintf(stderr, "Try 'ulp-packer %s --help'.\n", verb);
-	return EXIT_USAGE;
-}
+static const struct verb build_verb = { "build", build_usage };
+static const struct verb make_verb = { "make", make_usage };
 
 static bool read_jobs(const char *text, unsigned int *jobs)
 {
@@ -100,10 +81,10 @@ static bool read_jobs(const char *text, unsigned int *jobs)
 }
 
 /* -1: go on */
-static int parse(const char *verb, int argc, char **argv, const char *letters,
-		 const struct option *options, const char *usage, struct build *build)
+static int parse(const struct verb *verb, int argc, char **argv, const char *letters,
+		 const struct option *options, struct build *build)
 {
-	int c;
+	int c, status;
 
 	while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		switch (c) {
@@ -115,7 +96,7 @@ static int parse(const char *verb, int argc, char **argv, const char *letters,
 			break;
 		case OPT_DEBUG:
 			if (!build->nr_targets)
-				return usage_error(verb, "--debug comes behind its --target");
+				return option_error(verb, "--debug comes behind its --target");
 			build->targets[build->nr_targets - 1].debug = optarg;
 			break;
 		case OPT_DIFF:
@@ -127,45 +108,17 @@ static int parse(const char *verb, int argc, char **argv, const char *letters,
 		case OPT_REBUILD:
 			build->rebuild = true;
 			break;
-		case OPT_NEW_DATA:
-			append(build->new_data, build->nr_new_data) = optarg;
-			break;
-		case OPT_EXCEPTIONS:
-			build->allow_exceptions = true;
-			break;
-		case OPT_EXPLAIN:
-			build->explain = true;
-			break;
 		case 'o':
 			build->out = optarg;
 			break;
-		case 'i':
-			if (!name_is_good(optarg))
-				return usage_error(verb,
-						   "an id has 1 to 64 characters of [A-Za-z0-9._+-]");
-			build->name = optarg;
-			break;
 		case 'j':
 			if (!read_jobs(optarg, &build->parallel))
-				return usage_error(verb, "--jobs needs a number from 1 to 4096");
+				return option_error(verb, "--jobs needs a number from 1 to 4096");
 			break;
-		case 'q':
-			verbosity = -1;
-			break;
-		case 'V':
-			puts("ulp-packer " ULP_VERSION);
-			return EXIT_MADE;
-		case '?':
-			/* getopt's word for what it does not know, too */
-			if (strcmp(argv[optind - 1], "-?") != 0) {
-				fprintf(stderr, "Try 'ulp-packer %s --help'.\n", verb);
-				return EXIT_USAGE;
-			}
-			fputs(usage, stdout);
-			return EXIT_MADE;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_MADE;
+		default:
+			status = option_take(c, argv, verb, &build->options);
+			if (status >= 0)
+				return status;
 		}
 	}
 	return -1;
@@ -180,10 +133,10 @@ static void set_defaults(struct build *build)
 		build->parallel = processors > 0 ? processors : 1;
 	if (!build->source)
 		build->source = ".";
-	if (!build->name)
-		build->name = default_name(default_name(build->diffs[0], ".diff"), ".patch");
+	if (!build->options.name)
+		build->options.name = default_name(default_name(build->diffs[0], ".diff"), ".patch");
 	if (!build->out)
-		build->out = xasprintf("%s.so", build->name);
+		build->out = xasprintf("%s.so", build->options.name);
 	else if (!stat(build->out, &stat_out) && S_ISDIR(stat_out.st_mode))
 		build->out = xasprintf("%s/", build->out);
 }
@@ -204,21 +157,21 @@ int cmd_build(int argc, char **argv)
 	struct build build = { 0 };
 	int status;
 
-	status = parse("build", argc, argv, "+o:i:j:qV?h", build_options, build_usage, &build);
+	status = parse(&build_verb, argc, argv, "+o:j:" OPTIONS_SHORT, build_options, &build);
 	if (status >= 0)
 		return status;
 	if (!build.nr_targets)
-		return usage_error("build", "no --target given");
+		return option_error(&build_verb, "no --target given");
 	if (!build.nr_diffs)
-		return usage_error("build", "no --diff given");
+		return option_error(&build_verb, "no --diff given");
 	if (optind == argc)
-		return usage_error("build", "no build command given");
+		return option_error(&build_verb, "no build command given");
 	build.command = argv + optind;
 	if (build.out && !build.out[0])
-		return usage_error("build", "--output is empty");
+		return option_error(&build_verb, "--output is empty");
 	set_defaults(&build);
 	if (build.nr_targets > 1 && build.out[strlen(build.out) - 1] != '/')
-		return usage_error("build", "several targets need a directory: -o DIR/");
+		return option_error(&build_verb, "several targets need a directory: -o DIR/");
 	return diffs_are_there(&build) ? build_patches(&build) : EXIT_FAILED;
 }
 
@@ -228,11 +181,11 @@ int cmd_make(int argc, char **argv)
 	char *command[3] = { (char *)"make" };
 	int status;
 
-	status = parse("make", argc, argv, "i:j:qV?h", make_options, make_usage, &build);
+	status = parse(&make_verb, argc, argv, "j:" OPTIONS_SHORT, make_options, &build);
 	if (status >= 0)
 		return status;
 	if (optind == argc)
-		return usage_error("make", "no diff given");
+		return option_error(&make_verb, "no diff given");
 	build.diffs = argv + optind;
 	build.nr_diffs = argc - optind;
 	set_defaults(&build);

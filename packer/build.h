@@ -28,6 +28,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "options.h"
+
 /* ---- scratch.c ---- */
 
 /*
@@ -283,6 +285,8 @@ enum part output_has(const struct scratch *scratch, const struct calls *calls,
 		     const char *path, const struct unit *unit);
 /* The build-id as hexadecimal number, or NULL: not a program or library with one. */
 char *output_build_id(const char *path);
+/* Whether two objects are the same but for their debug information; NULL: none. */
+bool output_same_object(const char *a, const char *b);
 
 /* ---- origin.c ---- */
 
@@ -303,14 +307,11 @@ struct build {
 	size_t nr_diffs;
 	struct target *targets;		/* none: everything that the build makes */
 	size_t nr_targets;
-	const char *name;		/* of the patch */
 	const char *out;		/* a file, or a directory with "/" at its end */
 	const char *keep;
 	unsigned int parallel;
 	bool rebuild;			/* the fixed tree, whatever was touched */
-	const char **new_data;
-	size_t nr_new_data;
-	bool allow_exceptions, explain;
+	struct options options;
 };
 
 /* Returns an exit status. */

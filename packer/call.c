@@ -64,6 +64,7 @@ static const struct option_kind {
 	{ "-Wp,-M", JOINED, WRITES },
 	{ "--write-dependencies", ALONE, WRITES },
 	{ "--write-user-dependencies", ALONE, WRITES },
+	{ "-gsplit-dwarf", ALONE, WRITES },
 	{ "-save-temps", ALONE, WRITES },
 	{ "-save-temps=", JOINED, WRITES },
 	{ "--save-temps", ALONE, WRITES },

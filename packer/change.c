@@ -135,6 +135,20 @@ static bool refuse_data(const struct piece *piece)
 	return false;
 }
 
+/* Tables of virtual functions, and what tells the classes of objects apart. */
+static bool is_class_table(const struct piece *piece)
+{
+	return !strncmp(piece->name, "_ZTV", 4) || !strncmp(piece->name, "_ZTI", 4);
+}
+
+static bool refuse_class_table(const struct piece *piece)
+{
+	error("%s: the virtual functions or bases of a class changed ('%s'): objects that exist have the old ones",
+	      piece->unit->name, piece->name);
+	message(MESSAGE_NOTE, "change what its virtual functions do, not which there are");
+	return false;
+}
+
 static bool compare_piece(struct piece *piece)
 {
 	struct piece *twin = piece->twin;
@@ -147,8 +161,11 @@ static bool compare_piece(struct piece *piece)
 			piece->changed = first_difference(twin, piece);
 		break;
 	case PIECE_CONST:
-		if (twin && !same_content(twin, piece))
-			piece->changed = "its content changed";
+		if (!twin || same_content(twin, piece))
+			break;
+		if (is_class_table(piece))
+			return refuse_class_table(piece);
+		piece->changed = "its content changed";
 		break;
 	case PIECE_DATA:
 	case PIECE_TLS:

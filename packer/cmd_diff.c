@@ -2,7 +2,6 @@
 /*
  * ulp-packer diff: its options
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,22 +24,12 @@ static const char usage[] =
 	"  -i, --id=NAME           name of the patch; without, the output's\n"
 	"      --comment=TEXT      kept in the container; CVE-... in it become labels\n"
 	"      --label=LABEL       label, such as CVE-2024-1234\n"
-	"      --new-data=NAME     this static variable may begin with its initial value\n"
-	"      --allow-exceptions  allow code that handles C++ exceptions in a target that\n"
-	"                          is linked statically; none may pass through it\n"
-	"      --explain           print why each function is in the patch, and how its\n"
-	"                          place in the target is known\n"
-	"  -q, --quiet             print errors only\n"
-	"  -v, --verbose           print what was decided about each function\n"
-	"  -?, --help              print this and exit\n"
-	"  -V, --version           print the version and exit\n"
+	USAGE_COMPARE
+	USAGE_ALL
 	"\n"
 	"Exit status: 0 made, 1 refused or failed, 2 wrong usage, 3 no code differs.\n";
 
-enum {
-	OPT_ORIG = 256, OPT_PATCHED, OPT_DEBUG, OPT_REPRODUCED, OPT_COMMENT, OPT_LABEL,
-	OPT_NEW_DATA, OPT_EXCEPTIONS, OPT_EXPLAIN
-};
+enum { OPT_ORIG = 256, OPT_PATCHED, OPT_DEBUG, OPT_REPRODUCED, OPT_COMMENT, OPT_LABEL };
 
 static const struct option long_options[] = {
 	{ "target", required_argument, NULL, 't' },
@@ -49,31 +38,23 @@ static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "debug", required_argument, NULL, OPT_DEBUG },
 	{ "reproduced", required_argument, NULL, OPT_REPRODUCED },
-	{ "id", required_argument, NULL, 'i' },
-	{ "name", required_argument, NULL, 'i' },
 	{ "comment", required_argument, NULL, OPT_COMMENT },
 	{ "label", required_argument, NULL, OPT_LABEL },
-	{ "new-data", required_argument, NULL, OPT_NEW_DATA },
-	{ "allow-exceptions", no_argument, NULL, OPT_EXCEPTIONS },
-	{ "explain", no_argument, NULL, OPT_EXPLAIN },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "verbose", no_argument, NULL, 'v' },
-	{ "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 }
+	OPTIONS_COMPARE,
+	OPTIONS_ALL
 };
+
+static const struct verb diff = { "diff", usage };
 
 /* Arrays while they grow. */
 struct lists {
-	const char **origs, **patched, **labels, **new_data;
-	size_t nr_origs, nr_patched, nr_labels, nr_new_data;
+	const char **origs, **patched, **labels;
+	size_t nr_origs, nr_patched, nr_labels;
 };
 
 static int usage_error(const char *text)
 {
-	error("%s", text);
-	fputs("Try 'ulp-packer diff --help'.\n", stderr);
-	return EXIT_USAGE;
+	return option_error(&diff, text);
 }
 
 static bool list_option(int c, struct lists *lists)
@@ -88,16 +69,14 @@ static bool list_option(int c, struct lists *lists)
 	case OPT_LABEL:
 		append(lists->labels, lists->nr_labels) = optarg;
 		return true;
-	case OPT_NEW_DATA:
-		append(lists->new_data, lists->nr_new_data) = optarg;
-		return true;
 	default:
 		return false;
 	}
 }
 
 /* -1: go on */
-static int parse_option(int c, char **argv, struct diff_request *request)
+static int parse_option(int c, char **argv, struct diff_request *request,
+			struct options *options)
 {
 	switch (c) {
 	case 't':
@@ -114,40 +93,13 @@ static int parse_option(int c, char **argv, struct diff_request *request)
 	case OPT_REPRODUCED:
 		request->twin = optarg;
 		break;
-	case 'i':
-		request->name = optarg;
-		break;
 	case OPT_COMMENT:
 		request->comment = optarg;
 		break;
-	case OPT_EXCEPTIONS:
-		request->allow_exceptions = true;
-		break;
-	case OPT_EXPLAIN:
-		request->explain = true;
-		break;
-	case 'q':
-		verbosity = -1;
-		break;
-	case 'v':
-		verbosity = 1;
-		break;
-	case 'V':
-		puts("ulp-packer " ULP_VERSION);
-		return EXIT_MADE;
-	case '?':
-		/* getopt's word for what it does not know, too */
-		if (!strcmp(argv[optind - 1], "-?")) {
-			fputs(usage, stdout);
-			return EXIT_MADE;
-		}
-		fputs("Try 'ulp-packer diff --help'.\n", stderr);
-		return EXIT_USAGE;
-	case 'h':
-		fputs(usage, stdout);
-		return EXIT_MADE;
+	default:
+		return option_take(c, argv, &diff, options);
 	}
-	return -1;
+	return OPTION_TAKEN;
 }
 
 static bool label_is_good(const char *label)
@@ -169,8 +121,6 @@ static int check_options(const struct diff_request *request, const struct lists 
 		return usage_error("no output given (-o)");
 	if (!lists->nr_origs || lists->nr_origs != lists->nr_patched)
 		return usage_error("as many --orig as --patched are needed, at least one");
-	if (request->name && !name_is_good(request->name))
-		return usage_error("a name has 1 to 64 characters of [A-Za-z0-9._+-]");
 	for (size_t i = 0; i < lists->nr_labels; i++)
 		if (!label_is_good(lists->labels[i]))
 			return usage_error("a label has 1 to 64 characters");
@@ -182,15 +132,16 @@ static int check_options(const struct diff_request *request, const struct lists 
 
 int cmd_diff(int argc, char **argv)
 {
-	struct diff_request request = { 0 };
+	struct options options = { 0 };
+	struct diff_request request = { .options = &options };
 	struct lists lists = { 0 };
 	struct diff_pair *pairs;
 	int c, status;
 
-	while ((c = getopt_long(argc, argv, "t:o:i:qvV?h", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "t:o:" OPTIONS_SHORT, long_options, NULL)) != -1) {
 		if (list_option(c, &lists))
 			continue;
-		status = parse_option(c, argv, &request);
+		status = parse_option(c, argv, &request, &options);
 		if (status >= 0)
 			return status;
 	}
@@ -206,7 +157,5 @@ int cmd_diff(int argc, char **argv)
 	request.nr_pairs = lists.nr_origs;
 	request.labels = lists.labels;
 	request.nr_labels = lists.nr_labels;
-	request.new_data = lists.new_data;
-	request.nr_new_data = lists.nr_new_data;
 	return diff_make(&request);
 }

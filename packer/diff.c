@@ -220,10 +220,12 @@ static int make(const struct diff_request *request, struct patch *patch)
 	char id[65];
 	int fd;
 
-	plan.name = request->name ? request->name : default_name(request->out, ".so");
+	plan.name = request->options->name;
+	if (!plan.name)
+		plan.name = default_name(request->out, ".so");
 	if (!fill_description(request, &desc) || !read_created(&plan.created) ||
 	    !link_patch(patch, &fd, &fixups, &plan.nr_fixups) || !open_patch(fd, object) ||
-	    !check_patch(object, patch->target, request->allow_exceptions) ||
+	    !check_patch(object, patch->target, request->options->allow_exceptions) ||
 	    !add_functions(&plan, patch))
 		return EXIT_FAILED;
 	plan.fixups = fixups;
@@ -259,12 +261,12 @@ int diff_make(const struct diff_request *request)
 	slots_read(target, &slots);
 	patch.slots = &slots;
 	if (!locate(&pairs, &slots, symbols_are) || !select_pieces(&patch) ||
-	    !check_users(&patch))
+	    !check_users(&patch) || !check_layouts(&patch))
 		return EXIT_FAILED;
 	if (!patch.nr_pieces)
 		return EXIT_NOTHING;
 	ret = make(request, &patch);
-	if (ret == EXIT_MADE && request->explain)
+	if (ret == EXIT_MADE && request->options->explain)
 		explain(&patch);
 	return ret;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "options.h"
+
 /*
  * struct diff_pair - one translation unit, compiled before and after the change,
  *	both with -ffunction-sections -fdata-sections and else as it was shipped
@@ -34,29 +36,20 @@ struct diff_pair {
  *	used if it is the target's twin (same build-id, or the same code at the
  *	same addresses), else passed over with a note.
  * @out: path of the container
- * @name: name of the patch ([A-Za-z0-9._+-], at most 64), NULL: from @out
  * @comment: lines for people; CVE-..., bsc#... and jsc#... in them become labels;
  *	NULL: none
  * @labels: more labels (at most 64 characters each, no control characters)
  * @nr_labels: number of them
- * @new_data: names of static variables that may begin with their initial value,
- *	though they look like renamed ones
- * @nr_new_data: number of them
- * @allow_exceptions: as in "pack"
- * @explain: print on stdout each function of the patch, why it is in it, and how
- *	its place in the target is known
+ * @options: how; without a name it is that of @out
  */
 struct diff_request {
 	const struct diff_pair *pairs;
 	size_t nr_pairs;
 	const char *target, *debug, *twin;
-	const char *out, *name, *comment;
+	const char *out, *comment;
 	const char *const *labels;
 	size_t nr_labels;
-	const char *const *new_data;
-	size_t nr_new_data;
-	bool allow_exceptions;
-	bool explain;
+	const struct options *options;
 };
 
 /*

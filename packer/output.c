@@ -113,6 +113,76 @@ char *output_build_id(const char *path)
 	return text;
 }
 
+static Elf *open_object(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	Elf *elf;
+
+	elf_version(EV_CURRENT);
+	elf = fd >= 0 ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
+	if (elf)
+		elf_cntl(elf, ELF_C_FDREAD);
+	if (fd >= 0)
+		close(fd);
+	return elf;
+}
+
+static Elf_Scn *next_section(Elf *elf, Elf_Scn *scn, GElf_Shdr *shdr)
+{
+	const char *name;
+	size_t names;
+
+	while ((scn = elf_nextscn(elf, scn))) {
+		if (elf_getshdrstrndx(elf, &names) || !gelf_getshdr(scn, shdr))
+			continue;
+		name = elf_strptr(elf, names, shdr->sh_name);
+		if (name && strncmp(name, ".debug_", 7) != 0 &&
+		    strncmp(name, ".rela.debug_", 12) != 0)
+			break;
+	}
+	return scn;
+}
+
+static bool same_section(Elf_Scn *a, Elf_Scn *b, const GElf_Shdr *shdr, const GElf_Shdr *other)
+{
+	const Elf_Data *data, *theirs;
+
+	if (shdr->sh_type != other->sh_type || shdr->sh_flags != other->sh_flags ||
+	    shdr->sh_size != other->sh_size || shdr->sh_info != other->sh_info)
+		return false;
+	if (shdr->sh_type == SHT_NOBITS || !shdr->sh_size)
+		return true;
+	data = elf_rawdata(a, NULL);
+	theirs = elf_rawdata(b, NULL);
+	return data && theirs && data->d_size == theirs->d_size &&
+	       !memcmp(data->d_buf, theirs->d_buf, data->d_size);
+}
+
+bool output_same_object(const char *a, const char *b)
+{
+	GElf_Shdr shdr = { 0 }, other = { 0 };
+	Elf_Scn *ours = NULL, *theirs = NULL;
+	Elf *elf[2];
+	bool same;
+
+	if (!a || !b)
+		return a == b;
+	elf[0] = open_object(a);
+	elf[1] = open_object(b);
+	same = elf[0] && elf[1];
+	while (same) {
+		ours = next_section(elf[0], ours, &shdr);
+		theirs = next_section(elf[1], theirs, &other);
+		if (!ours || !theirs)
+			break;
+		same = same_section(ours, theirs, &shdr, &other);
+	}
+	same &= !ours && !theirs;
+	elf_end(elf[0]);
+	elf_end(elf[1]);
+	return same;
+}
+
 /* ---- the target's twin ---- */
 
 struct search {

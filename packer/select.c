@@ -216,13 +216,13 @@ static const struct piece *renamed_from(const struct pairs *pairs, const struct 
 static bool new_variable(struct patch *patch, const struct piece *user, struct piece *piece,
 			 struct meaning *meaning)
 {
-	const struct diff_request *request = patch->pairs->request;
+	const struct options *options = patch->pairs->request->options;
 	const struct piece *gone;
 
 	if (piece->why)
 		return own(patch, user, piece, meaning);
-	for (size_t i = 0; i < request->nr_new_data; i++)
-		if (!strcmp(request->new_data[i], piece->name))
+	for (size_t i = 0; i < options->nr_new_data; i++)
+		if (!strcmp(options->new_data[i], piece->name))
 			return own(patch, user, piece, meaning);
 	if (piece->ambiguous) {
 		error("%s: cannot tell whether '%s' is the original's '%s', or which of several",

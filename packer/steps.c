@@ -327,28 +327,12 @@ static void say_twin(const struct target *target, const struct output *output)
 		origin_compare(target, output->file);
 }
 
-static bool same_file(const char *a, const char *b)
-{
-	size_t sizes[2];
-	char *data[2];
-	bool same;
-
-	if (!a || !b)
-		return a == b;
-	data[0] = file_read(a, &sizes[0]);
-	data[1] = file_read(b, &sizes[1]);
-	same = data[0] && data[1] && sizes[0] == sizes[1] && !memcmp(data[0], data[1], sizes[0]);
-	free(data[0]);
-	free(data[1]);
-	return same;
-}
-
 /* The same source compiled twice to the same: it does not matter which is linked. */
 static bool is_there(const struct diff_pair *pairs, size_t nr, const struct unit *unit)
 {
 	for (size_t i = 0; i < nr; i++)
-		if (same_file(pairs[i].orig, unit->versions[TREE_ORIGINAL].made) &&
-		    same_file(pairs[i].patched, unit->versions[TREE_FIXED].made))
+		if (output_same_object(pairs[i].orig, unit->versions[TREE_ORIGINAL].made) &&
+		    output_same_object(pairs[i].patched, unit->versions[TREE_FIXED].made))
 			return true;
 	return false;
 }
@@ -363,12 +347,8 @@ static int make_patch(struct work *work, const struct target *target,
 		.debug = target->debug,
 		.twin = output->file,
 		.out = path_of_patch(build, target->path),
-		.name = build->name,
 		.comment = work->fix.comment,
-		.new_data = build->new_data,
-		.nr_new_data = build->nr_new_data,
-		.allow_exceptions = build->allow_exceptions,
-		.explain = build->explain,
+		.options = &build->options,
 	};
 
 	for (size_t i = 0; i < work->units.nr; i++) {

@@ -6,7 +6,8 @@
  * Steps of diff.c, each one file: unit.c reads both objects of each pair, twins.c
  * pairs their pieces, change.c finds what differs, match.c and locate.c find
  * the original code in the target, select.c takes together what goes into the
- * patch, link.c makes a shared object of it.
+ * patch, users.c and layout.c look for what cannot be replaced alone, link.c makes a
+ * shared object of it.
  */
 #ifndef PACKER_UNIT_H
 #define PACKER_UNIT_H
@@ -232,6 +233,15 @@ bool is_thread_local(uint32_t type);
 
 /* users.c: false if others use a constant that the patch has anew */
 bool check_users(const struct patch *patch);
+/*
+ * Who calls a changed function, or may, and is not replaced; as a text, NULL: nobody.
+ * Outside: only those that were not compiled anew.
+ */
+const char *function_user(const struct patch *patch, const struct piece *piece);
+const char *function_user_outside(const struct patch *patch, const struct piece *piece);
+
+/* layout.c: false if a type changed that memory or code which stays has */
+bool check_layouts(const struct patch *patch);
 
 /* fields.c: the fields of all pieces, and the slots and stubs that they need */
 struct need {			/* a slot of the patch's GOT, or a stub with its slot */

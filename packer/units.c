@@ -128,6 +128,15 @@ static bool is_preprocessed(const struct input *source)
 	return dot && (!strcmp(dot, ".s") || !strcmp(dot, ".i") || !strcmp(dot, ".ii"));
 }
 
+static bool is_assembly(const struct input *source)
+{
+	const char *dot = strrchr(source->given, '.');
+
+	if (source->language)
+		return !strncmp(source->language, "assembler", 9);
+	return dot && (!strcmp(dot, ".s") || !strcmp(dot, ".S") || !strcmp(dot, ".sx"));
+}
+
 /* @path: what the preprocessor wrote */
 static void read_text(const struct scratch *scratch, enum tree tree, struct version *version,
 		      const char *path)
@@ -252,7 +261,10 @@ static void compiled(struct command *command)
 bool units_compile(const struct scratch *scratch, enum tree tree, struct units *units,
 		   unsigned int parallel)
 {
-	static const char *const mode[] = { "-ffunction-sections", "-fdata-sections", "-c", NULL };
+	/* Debug information changes no code; where it did, functions would not be found. */
+	static const char *const mode[] = { "-ffunction-sections", "-fdata-sections", "-g", "-c",
+					    NULL };
+	static const char *const assembly[] = { "-c", NULL };
 	struct command *commands = xcalloc(units->nr, sizeof(*commands));
 	struct compilation *all = xcalloc(units->nr, sizeof(*all));
 	size_t nr = 0;
@@ -279,7 +291,8 @@ bool units_compile(const struct scratch *scratch, enum tree tree, struct units *
 			.good = &good,
 		};
 		commands[nr] = (struct command){
-			.argv = make_argv(version, mode, all[nr].out),
+			.argv = make_argv(version, is_assembly(version->source) ? assembly : mode,
+					  all[nr].out),
 			.env = fixed_time(version->call->env),
 			.cwd = version->call->cwd,
 			.log = all[nr].log,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Who else in the target uses a constant that the patch has in a new version:
- * units that are not among the pairs would go on with the old one.
+ * Who else in the target uses what the patch has in a new version: units that are not
+ * among the pairs go on with the old constant, and call a function as it was.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -9,8 +9,11 @@
 #include "decode.h"
 #include "unit.h"
 
-/* Whether the code at @addr is replaced by the patch. */
-static bool is_replaced(const struct pairs *pairs, uint64_t addr)
+/* Code that goes on to run. */
+enum others { OTHERS_NOT_REPLACED, OTHERS_NOT_COMPILED };
+
+/* The code at @addr is replaced by the patch, or was at least compiled anew for it. */
+static bool is_ours(const struct pairs *pairs, uint64_t addr, enum others others)
 {
 	for (size_t i = 0; i < pairs->nr; i++)
 		for (size_t k = 0; k < pairs->pairs[i].orig.nr_pieces; k++) {
@@ -18,7 +21,8 @@ static bool is_replaced(const struct pairs *pairs, uint64_t addr)
 
 			if (piece->kind == PIECE_CODE && piece->found && addr >= piece->addr &&
 			    addr < piece->end)
-				return is_split_off(piece->name) ||
+				return others == OTHERS_NOT_COMPILED ||
+				       is_split_off(piece->name) ||
 				       (piece->twin && piece->twin->changed);
 		}
 	return false;
@@ -28,6 +32,8 @@ static bool is_replaced(const struct pairs *pairs, uint64_t addr)
 static bool refers_to(const struct object *target, const ZydisDecodedInstruction *insn,
 		      uint64_t next, struct extent extent)
 {
+	if (insn->raw.imm[0].size && insn->raw.imm[0].is_relative)
+		return extent_has(extent, next + (uint64_t)insn->raw.imm[0].value.s);
 	if (insn->raw.disp.size == 32 && !insn->raw.modrm.mod && insn->raw.modrm.rm == 5)
 		return extent_has(extent, next + (uint64_t)insn->raw.disp.value);
 	if (target->header.e_type != ET_EXEC)
@@ -38,8 +44,8 @@ static bool refers_to(const struct object *target, const ZydisDecodedInstruction
 	       extent_has(extent, insn->raw.imm[0].value.u);
 }
 
-/* The address of code that is not replaced and uses @extent, else 0. */
-static uint64_t other_code(const struct patch *patch, struct extent extent)
+/* The address of other code that uses @extent, else 0. */
+static uint64_t other_code(const struct patch *patch, struct extent extent, enum others others)
 {
 	const struct object *target = patch->target;
 
@@ -52,7 +58,53 @@ static uint64_t other_code(const struct patch *patch, struct extent extent)
 			if (!decode(bytes + (at - code.start), code.end - at, &insn))
 				break;
 			if (refers_to(target, &insn, at + insn.length, extent) &&
-			    !is_replaced(patch->pairs, at))
+			    !is_ours(patch->pairs, at, others))
+				return at;
+		}
+	}
+	return 0;
+}
+
+/* Whether the pairs have a variable or table at @addr. */
+static bool is_known_data(const struct pairs *pairs, uint64_t addr)
+{
+	for (size_t i = 0; i < pairs->nr; i++)
+		for (size_t k = 0; k < pairs->pairs[i].orig.nr_pieces; k++) {
+			const struct piece *piece = pairs->pairs[i].orig.pieces[k];
+
+			if (piece->kind != PIECE_CODE && piece->found && addr >= piece->addr &&
+			    addr - piece->addr < piece->size)
+				return true;
+		}
+	return false;
+}
+
+static bool is_got(const struct section *section)
+{
+	return section && !strncmp(section->name, ".got", 4);
+}
+
+/* A program at a fixed address has pointers that nothing tells of. */
+static uint64_t fixed_pointer(const struct patch *patch, struct extent extent)
+{
+	const struct object *target = patch->target;
+	uint64_t value;
+
+	for (size_t i = 0; i < target->nr_sections && target->header.e_type == ET_EXEC; i++) {
+		const struct section *section = &target->sections[i];
+
+		if (!(section->flags & SHF_ALLOC) || section->flags & SHF_EXECINSTR ||
+		    section->type != SHT_PROGBITS || is_got(section) ||
+		    !strncmp(section->name, ".eh_frame", 9))
+			continue;
+		for (uint64_t at = (section->addr + 7) & ~7ULL;
+		     at + 8 <= section->addr + section->size; at += 8) {
+			const uint8_t *bytes = object_at(target, at, 8);
+
+			if (!bytes)
+				break;
+			memcpy(&value, bytes, sizeof(value));
+			if (extent_has(extent, value) && !is_known_data(patch->pairs, at))
 				return at;
 		}
 	}
@@ -66,36 +118,120 @@ static uint64_t other_data(const struct patch *patch, struct extent extent)
 		const struct slot *slot = &patch->slots->slots[i];
 		const struct section *section = object_section(patch->target, slot->addr);
 
-		if (extent_has(extent, slot->value) && section &&
-		    strncmp(section->name, ".got", 4) != 0)
+		if (extent_has(extent, slot->value) && section && !is_got(section) &&
+		    !is_known_data(patch->pairs, slot->addr))
 			return slot->addr;
 	}
-	return 0;
+	return fixed_pointer(patch, extent);
+}
+
+/* The address of other code that loads the address of @extent from a slot, else 0. */
+static uint64_t other_load(const struct patch *patch, struct extent extent, enum others others)
+{
+	uint64_t where = 0;
+
+	for (size_t i = 0; i < patch->slots->nr && !where; i++) {
+		const struct slot *slot = &patch->slots->slots[i];
+
+		if (extent_has(extent, slot->value) &&
+		    is_got(object_section(patch->target, slot->addr)))
+			where = other_code(patch, (struct extent){ slot->addr, slot->addr + 8 },
+					   others);
+	}
+	return where;
+}
+
+/* Who uses @extent of the target, other than what was compiled anew; NULL: nobody. */
+static const char *other_user(const struct patch *patch, struct extent extent,
+			      enum others others)
+{
+	uint64_t where = other_code(patch, extent, others);
+	const struct symbol *symbol;
+
+	if (!where)
+		where = other_load(patch, extent, others);
+	if (where) {
+		symbol = object_function_at(patch->target, where);
+		return symbol ? xasprintf("the code at 0x%" PRIx64 ", in '%s', uses it as well",
+					  where, symbol->name) :
+				xasprintf("the code at 0x%" PRIx64 " uses it as well", where);
+	}
+	where = other_data(patch, extent);
+	return where ? xasprintf("the data at 0x%" PRIx64 " points to it", where) : NULL;
+}
+
+static bool is_exported(const struct object *target, uint64_t addr)
+{
+	for (size_t i = 0; i < target->nr_symbols; i++)
+		if (target->symbols[i].exported && target->symbols[i].value == addr)
+			return true;
+	return false;
 }
 
 static bool check_constant(const struct patch *patch, const struct piece *piece)
 {
 	const struct piece *orig = piece->twin;
 	struct extent extent = { orig->addr, orig->addr + orig->size };
-	const char *why = NULL;
-	uint64_t where;
+	const char *why;
 
 	if (!orig->found)
 		why = "where the old one is in the target is not known";
-	else if ((where = other_code(patch, extent)))
-		why = xasprintf("the code at 0x%" PRIx64 " uses it as well", where);
-	else if ((where = other_data(patch, extent)))
-		why = xasprintf("the data at 0x%" PRIx64 " points to it", where);
-	else if (!patch->target->executable && piece->symbol->visibility == STV_DEFAULT)
-		for (size_t i = 0; i < patch->target->nr_symbols && !why; i++)
-			if (patch->target->symbols[i].exported &&
-			    patch->target->symbols[i].value == orig->addr)
-				why = "it is exported, others may use it";
+	else
+		why = other_user(patch, extent, OTHERS_NOT_REPLACED);
+	if (!why && !patch->target->executable && piece->symbol->visibility == STV_DEFAULT &&
+	    is_exported(patch->target, orig->addr))
+		why = "it is exported, others may use it";
 	if (!why)
 		return true;
 	error("%s: the content of '%s' changed, and %s", piece->unit->name, piece->name, why);
 	message(MESSAGE_NOTE, "give the objects of all that use it");
 	return false;
+}
+
+const char *function_user_outside(const struct patch *patch, const struct piece *piece)
+{
+	uint64_t addr = piece->twin->addr;
+
+	if (!piece->twin->found)
+		return NULL;
+	if (is_exported(patch->target, addr)) {
+		if (!patch->target->executable)
+			return "it is exported, others may call it";
+		message(MESSAGE_WARNING,
+			"%s: '%s' has other arguments or another result, and the program exports it: no library or module may call it",
+			piece->unit->name, piece->name);
+	}
+	return other_user(patch, (struct extent){ addr, addr + 1 }, OTHERS_NOT_COMPILED);
+}
+
+static bool uses(const struct pairs *pairs, const struct piece *user, const struct piece *piece)
+{
+	for (size_t i = 0; i < user->nr_references; i++) {
+		const struct reference *reference = &user->references[i];
+
+		if (reference->piece == piece ||
+		    (!reference->piece && reference->symbol && !piece_is_local(piece) &&
+		     global_piece(pairs, true, reference->symbol->name) == piece))
+			return true;
+	}
+	return false;
+}
+
+const char *function_user(const struct patch *patch, const struct piece *piece)
+{
+	const struct pairs *pairs = patch->pairs;
+
+	for (size_t i = 0; i < pairs->nr; i++)
+		for (size_t k = 0; k < pairs->pairs[i].patched.nr_pieces; k++) {
+			const struct piece *user = pairs->pairs[i].patched.pieces[k];
+
+			if (!user->twin || user->changed || user->kind == PIECE_FRAME ||
+			    !uses(pairs, user, piece))
+				continue;
+			return xasprintf("'%s', which does not change, %s it", user->name,
+					 user->kind == PIECE_CODE ? "uses" : "points to");
+		}
+	return function_user_outside(patch, piece);
 }
 
 bool check_users(const struct patch *patch)

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Types as the debug information of an object has them.  types.c reads them,
+ * layout.c compares those of the two objects of a pair.
+ */
+#ifndef PACKER_TYPES_H
+#define PACKER_TYPES_H
+
+#include <elfutils/libdwfl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct member {
+	const char *name;
+	int64_t at;			/* bits from the start; value of an enumerator */
+	const char *type;
+};
+
+/* A structure, union, class or enumeration that has a name. */
+struct type {
+	const char *name;		/* with its scope */
+	const char *plain;		/* without */
+	Dwarf_Off offset;
+	bool enumeration;
+	uint64_t size;
+	struct member *members;		/* those of members without a name as well */
+	size_t nr_members;
+};
+
+/* A function, with a body or without, or a variable that is there all the time. */
+struct entity {
+	const char *name;		/* as its symbol */
+	const char *type;
+	Dwarf_Die die;
+	bool body;
+};
+
+struct types {
+	Dwfl *dwfl;
+	Dwarf *dwarf;
+	struct type *types;
+	size_t nr_types;
+	struct entity *functions, *variables;
+	size_t nr_functions, nr_variables;
+};
+
+/* False if the object has no debug information. */
+bool types_read(const char *path, struct types *types);
+void types_free(struct types *types);
+const struct type *types_find(const struct types *types, const char *name);
+/* A type for people, and for comparing: names of structures stand for them. */
+const char *type_text(Dwarf_Die *die);
+/* The type that @die, a variable or the like, is of; false: none, or void. */
+bool type_of(Dwarf_Die *die, Dwarf_Die *type);
+/* Calls @visit for all that @die, a function, has in its frame, inlined functions' too. */
+typedef void type_visit(Dwarf_Die *variable, void *data);
+void types_in_function(Dwarf_Die *die, type_visit *visit, void *data);
+
+#endif /* PACKER_TYPES_H */
