@@ -328,6 +328,8 @@ static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *ar
 				  strlen(patch->functions[i].old_name));
 	err = find_objects(target, apply);
 	if (!err)
+		err = ulp_preload_check(target, plan);
+	if (!err)
 		err = check_dependencies(target, patch);
 	if (err)
 		return err;
@@ -352,6 +354,8 @@ static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *ar
 	if (!err)
 		err = ulp_resident_plan(target, plan, patch, apply->images, apply->nr_images,
 					&apply->resident);
+	if (!err)
+		err = ulp_preload_plan(target, plan, apply->images, apply->nr_images);
 	if (!err)
 		err = plan_lost(target, plan, apply);
 	for (size_t i = 0; i < apply->nr_images && plan->check_stack && !err; i++)

@@ -68,7 +68,10 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 		       const struct ulp_options *options, uint64_t deadline,
 		       struct ulp_result *result)
 {
-	struct ulp_plan plan = { .target = target, .result = result, .check_stack = options->check_stack };
+	struct ulp_plan plan = {
+		.target = target, .result = result, .check_stack = options->check_stack,
+		.ignore_opt_out = options->ignore_opt_out,
+	};
 	int session = -1, err;
 
 	plan.scan_memory = options->scan_memory == ULP_SCAN_ALWAYS ||

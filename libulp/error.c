@@ -37,6 +37,8 @@ static const struct {
 	{ ULP_E_TIMEOUT,		"timeout" },
 	{ ULP_E_PATCH_ID,		"patch-id" },
 	{ ULP_E_NOT_PATCH,		"container" },
+	{ ULP_E_OPTED_OUT,		"opted-out" },
+	{ ULP_E_NO_PRELOAD,		"no-preload" },
 	{ ESRCH,			"no-such-process" },
 	{ EPERM,			"permission" },
 	{ EACCES,			"permission" },

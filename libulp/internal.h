@@ -8,6 +8,7 @@
 #include "libulp.h"
 #include "../uapi/ulp.h"
 #include "../uapi/ulp_container.h"
+#include "../uapi/ulp_preload.h"
 #include "../uapi/ulp_record.h"
 #include "../uapi/ulp_sensor.h"
 #include "resident/resident.h"
@@ -122,6 +123,7 @@ struct ulp_object {
 	char build_id_hex[2 * ULP_BUILD_ID_MAX + 1];
 	char *soname;			/* "" if none */
 	bool program;			/* what the kernel executed (AT_PHDR) */
+	uint64_t preload;		/* where a note says a struct ulp_preload is, or 0 */
 	uint64_t dynamic, dynamic_size;	/* run-time address of PT_DYNAMIC, 0 if none */
 	uint64_t frames;		/* run-time address of PT_GNU_EH_FRAME, 0 if none */
 	uint64_t tls_vaddr, tls_size, tls_align;	/* PT_TLS, size 0 if none */
@@ -155,6 +157,8 @@ struct ulp_target {
 	size_t nr_links;
 	struct ulp_link *links;		/* in ld.so's order */
 	struct ulp_record_list *records;	/* record.c, NULL until read */
+	struct ulp_message *messages;	/* preload.c, the same for libulp.h; NULL until read */
+	char *message_text;
 };
 
 /*
@@ -329,6 +333,7 @@ struct ulp_plan {
 	char **write_names;
 	bool check_stack;		/* no thread in any code of the objects */
 	bool scan_memory;		/* for returns of suspended contexts, too */
+	bool ignore_opt_out;
 	bool commit_maps;
 	/* what the event is to say; no action: nothing */
 	struct ulp_subject subject;
@@ -376,6 +381,14 @@ int ulp_resident_plan(struct ulp_target *target, struct ulp_plan *plan,
 		      const struct ulp_patch *patch, const struct ulp_image *images,
 		      size_t nr_images, struct ulp_resident *resident);
 int ulp_resident_map(struct ulp_target *target, const struct ulp_resident *resident, int session);
+
+/* preload.c: the block of the preload library, if the target has it */
+
+/* -ULP_E_OPTED_OUT if it says so, and the plan is not to ignore that. */
+int ulp_preload_check(struct ulp_target *target, const struct ulp_plan *plan);
+/* Adds to the plan that the library is told of these images. */
+int ulp_preload_plan(struct ulp_target *target, struct ulp_plan *plan,
+		     const struct ulp_image *images, size_t nr_images);
 
 /* change.c: what apply and revert have in common */
 struct ulp_change_ops {

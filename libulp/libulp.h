@@ -78,6 +78,8 @@ enum ulp_code {
 	ULP_E_TIMEOUT		= 5022,	/* timeout: --timeout went by */
 	ULP_E_PATCH_ID		= 5023,	/* patch-id: none or several such ids */
 	ULP_E_NOT_PATCH		= 5024,	/* container: a file that is no patch at all */
+	ULP_E_OPTED_OUT		= 5025,	/* opted-out: the process does not want patches */
+	ULP_E_NO_PRELOAD	= 5026,	/* no-preload: it runs without the preload library */
 };
 
 /** enum ulp_log_level - of a message to the log callback */
@@ -265,6 +267,7 @@ enum ulp_scan_memory {
  *	contexts in the target's other memory
  * @max_hold_ns: longest time that a thread in whose way a word is may be held
  *	while that is looked into, 0 = the module's default
+ * @ignore_opt_out: apply also if the process opted out (ulp_target_preload())
  */
 struct ulp_options {
 	size_t sz;
@@ -277,6 +280,7 @@ struct ulp_options {
 	bool check_stack;
 	uint8_t scan_memory;
 	uint64_t max_hold_ns;
+	bool ignore_opt_out;
 };
 
 /**
@@ -329,7 +333,8 @@ struct ulp_result {
  * ulp_apply() - replace the functions of @patch in @target
  *
  * All or nothing.  Return: 0; nothing to do: -ULP_E_ALREADY_APPLIED,
- * -ULP_E_NOT_TARGET, -ULP_E_BUILD_ID; may succeed later: -ULP_E_BUSY,
+ * -ULP_E_NOT_TARGET, -ULP_E_BUILD_ID; not wanted: -ULP_E_OPTED_OUT; may succeed
+ * later: -ULP_E_BUSY,
  * -ULP_E_LIMIT, -ULP_E_CHANGING, -ULP_E_TRACED, -ULP_E_TIMEOUT; else failed.
  */
 LIBULP_API int ulp_apply(struct ulp_target *target, struct ulp_patch *patch,
@@ -361,6 +366,58 @@ LIBULP_API bool ulp_code_is_nothing(int code);
 
 /** ulp_code_is_busy() - nothing was changed, it may succeed later: a tool exits 3 */
 LIBULP_API bool ulp_code_is_busy(int code);
+
+/* ---- the preload library in a target ---- */
+
+/**
+ * struct ulp_preload_info - what the preload library of a target says
+ * @sz: sizeof(struct ulp_preload_info), set by the caller
+ * @version: of its block
+ * @patchable: whether the process takes patches
+ * @cause: why not, or who decided: "" nobody, "path", "user", "group", "set-patchable"
+ */
+struct ulp_preload_info {
+	size_t sz;
+	uint32_t version;
+	bool patchable;
+	const char *cause;
+};
+
+/** ulp_target_preload() - Return: 0, -ULP_E_NO_PRELOAD */
+LIBULP_API int ulp_target_preload(struct ulp_target *target,
+				  struct ulp_preload_info *info) LIBULP_CHECK;
+
+/**
+ * ulp_set_patchable() - have a process take patches, or none
+ *
+ * Return: 0, also if it is so already; -ULP_E_NO_PRELOAD, else as ulp_apply().
+ */
+LIBULP_API int ulp_set_patchable(struct ulp_target *target, bool patchable,
+				 const struct ulp_options *options) LIBULP_CHECK;
+
+/**
+ * struct ulp_message - what the preload library had to say
+ * @number: counts from 1
+ * @time_ns: since the epoch, 0 unknown
+ * @kind: opt-out, close, keep, release, problem; unknown
+ * @text: of unknown origin
+ */
+struct ulp_message {
+	uint64_t number;
+	uint64_t time_ns;
+	const char *kind;
+	const char *text;
+};
+
+/**
+ * ulp_target_messages() - the last messages of a target, oldest first
+ * @out: receives an array that lives until ulp_target_close() or the next call
+ * @lost: receives how many older ones there were, and not any more
+ *
+ * The process is not stopped.  Return: number of entries, -ULP_E_NO_PRELOAD, -errno.
+ */
+LIBULP_API int ulp_target_messages(struct ulp_target *target, const struct ulp_message **out,
+				   uint64_t *lost) LIBULP_CHECK;
 
 /* ---- events ---- */
 

@@ -150,6 +150,15 @@ static bool note_is_build_id(const Elf64_Nhdr *note, const uint8_t *name)
 	       note->n_descsz <= ULP_BUILD_ID_MAX;
 }
 
+/* The note that says where the block of the preload library is (uapi/ulp_preload.h). */
+static bool note_is_preload(const Elf64_Nhdr *note, const uint8_t *name)
+{
+	return note->n_type == ULP_PRELOAD_NOTE_TYPE &&
+	       note->n_namesz == sizeof(ULP_PRELOAD_NOTE_OWNER) &&
+	       !memcmp(name, ULP_PRELOAD_NOTE_OWNER, sizeof(ULP_PRELOAD_NOTE_OWNER)) &&
+	       note->n_descsz >= sizeof(struct ulp_preload_note);
+}
+
 static void read_notes(const struct ulp_target *target, const Elf64_Phdr *phdr,
 		       struct ulp_object *object)
 {
@@ -174,11 +183,15 @@ static void read_notes(const struct ulp_target *target, const Elf64_Phdr *phdr,
 		next = (desc + note.n_descsz + align - 1) & ~(align - 1);
 		if (desc > size || note.n_descsz > size - desc)
 			break;
-		if (note_is_build_id(&note, notes + name)) {
+		if (!object->build_id_size && note_is_build_id(&note, notes + name)) {
 			object->build_id_size = note.n_descsz;
 			memcpy(object->build_id, notes + desc, note.n_descsz);
 			ulp_hex(object->build_id, object->build_id_size, object->build_id_hex);
-			break;
+		} else if (note_is_preload(&note, notes + name)) {
+			struct ulp_preload_note preload;
+
+			memcpy(&preload, notes + desc, sizeof(preload));
+			object->preload = addr + desc + (uint64_t)preload.distance;
 		}
 		if (next > size)
 			break;
@@ -295,7 +308,7 @@ static int object_read(const struct ulp_target *target, size_t first, struct ulp
 		const Elf64_Phdr *phdr = &phdrs[i];
 		uint64_t addr = object->bias + phdr->p_vaddr;
 
-		if (phdr->p_type == PT_NOTE && !object->build_id_size) {
+		if (phdr->p_type == PT_NOTE) {
 			read_notes(target, phdr, object);
 		} else if (phdr->p_type == PT_DYNAMIC && phdr->p_memsz <= DYNAMIC_MAX &&
 			   ulp_object_holds(object, addr, phdr->p_memsz)) {

@@ -402,6 +402,8 @@ void ulp_target_close(struct ulp_target *target)
 	if (!target)
 		return;
 	ulp_records_free(target->records);
+	free(target->messages);
+	free(target->message_text);
 	forget(target);
 	mem_close(target);
 	free(target);

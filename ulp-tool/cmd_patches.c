@@ -4,7 +4,6 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmds.h"
 
@@ -63,19 +62,6 @@ static bool is_orphan(const struct view *view, const struct ulp_applied *entry)
 		if (belongs(entry, &view->objects[i]))
 			return false;
 	return true;
-}
-
-static void put_time(FILE *out, int64_t seconds)
-{
-	time_t when = (time_t)seconds;
-	struct tm parts;
-	char text[64];
-
-	if (seconds > 0 && localtime_r(&when, &parts) &&
-	    strftime(text, sizeof(text), "%F %T", &parts))
-		fprintf(out, "%s", text);
-	else
-		fputs("unknown time", out);
 }
 
 static void put_entry(const struct tool *tool, FILE *out, const struct ulp_applied *entry)
@@ -201,6 +187,28 @@ static bool is_worth_it(const struct view *view)
 	return view->nr_entries && !options->build_id && !options->only_livepatched;
 }
 
+static json_object *json_preload(struct visit *visit)
+{
+	struct ulp_preload_info info = { .sz = sizeof(info) };
+	json_object *object;
+
+	if (ulp_target_preload(visit->target, &info))
+		return NULL;
+	object = json_new();
+	json_put(object, "version", json_object_new_int64(info.version));
+	json_put(object, "patchable", json_object_new_boolean(info.patchable));
+	json_put(object, "cause", json_text(info.cause));
+	return object;
+}
+
+static void put_preload(struct visit *visit)
+{
+	struct ulp_preload_info info = { .sz = sizeof(info) };
+
+	if (!ulp_target_preload(visit->target, &info) && !info.patchable)
+		fprintf(visit->out, "  takes no patches (%s)\n", info.cause);
+}
+
 static void show_process(const struct view *view)
 {
 	struct visit *visit = view->visit;
@@ -210,6 +218,7 @@ static void show_process(const struct view *view)
 		object = json_new();
 		json_put(object, "pid", json_object_new_int(visit->process->pid));
 		json_put(object, "name", json_text(visit->process->name));
+		json_put(object, "preload", json_preload(visit));
 		show_objects(view, json_list(object, "objects"));
 		json_object_array_add(visit->json, object);
 		return;
@@ -219,21 +228,8 @@ static void show_process(const struct view *view)
 	put_text(visit->out, visit->process->name);
 	fprintf(visit->out, " (pid: %d)%s\n", (int)visit->process->pid,
 		view->nr_entries ? "" : ": no patches");
+	put_preload(visit);
 	show_objects(view, NULL);
-}
-
-/* Of processes nobody named some are gone by now, some are 32-bit ones. */
-static void unopened(struct visit *visit)
-{
-	if (!visit->process->named && is_gone(visit->code))
-		return;
-	if (visit->all && visit->code == -ULP_E_ARCH)
-		return;
-	visit->tally.failed++;
-	if (visit->all && visit->code == -ULP_E_PERMISSION && !visit->tool->options.verbose)
-		visit->tally.unreadable++;
-	else
-		visit->complain = true;
 }
 
 static void visit_patches(struct visit *visit)
@@ -242,7 +238,7 @@ static void visit_patches(struct visit *visit)
 	bool active = false;
 
 	if (!visit->target) {
-		unopened(visit);
+		visit_unopened(visit);
 		return;
 	}
 	view.nr_objects = ulp_target_objects(visit->target, &view.objects);
@@ -250,7 +246,7 @@ static void visit_patches(struct visit *visit)
 	if (view.nr_objects < 0 || view.nr_entries < 0) {
 		visit->code = view.nr_objects < 0 ? view.nr_objects : view.nr_entries;
 		snprintf(visit->message, sizeof(visit->message), "%s", ulp_error(visit->ctx));
-		unopened(visit);
+		visit_unopened(visit);
 		return;
 	}
 	for (int i = 0; i < view.nr_entries && !active; i++)

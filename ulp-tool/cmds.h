@@ -54,6 +54,8 @@ enum command_id {
 	CMD_DISABLE	= 1 << 9,
 	CMD_ENABLED	= 1 << 10,
 	CMD_DAEMON	= 1 << 11,
+	CMD_MESSAGES	= 1 << 12,
+	CMD_PATCHABLE	= 1 << 13,
 };
 
 struct tool;
@@ -123,6 +125,8 @@ void cmd_enable(struct tool *tool);
 void cmd_disable(struct tool *tool);
 void cmd_enabled(struct tool *tool);
 void cmd_daemon(struct tool *tool);
+void cmd_messages(struct tool *tool);
+void cmd_set_patchable(struct tool *tool);
 void cmd_help(struct tool *tool);
 
 /* select.c: which processes */
@@ -199,6 +203,8 @@ void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn
 /* output.c: text for people, and the exit status */
 enum color { COLOR_NONE, COLOR_GREEN, COLOR_YELLOW, COLOR_RED };
 
+enum verdict { SUCCESS, SKIPPED, FAILED };
+
 /* An error of no particular process: standard error, and "errors" of the document. */
 void p_err(struct tool *tool, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -220,6 +226,20 @@ struct outcome {
 	const struct ulp_result *result;
 };
 
+/* Ends the line: the word for @code, and the sentence. */
+void put_reason(FILE *out, const struct process *process, int code, const char *message);
+/* What a code means for one process, and its words: "success", "SUCCESS ". */
+enum verdict verdict_of(const struct visit *visit, int code);
+const char *verdict_status(enum verdict verdict);
+void put_verdict(const struct tool *tool, FILE *out, enum verdict verdict);
+void tally_verdict(struct tally *tally, enum verdict verdict, int code);
+
+/*
+ * A command that only reads could not do so, for the reason in @visit.  Of processes
+ * nobody named some are gone by now, some are 32-bit ones.
+ */
+void visit_unopened(struct visit *visit);
+
 void outcome_add(struct visit *visit, const struct outcome *outcome);
 /* That the process itself could not be opened. */
 void outcome_unopened(struct visit *visit, struct outcome *outcome);
@@ -227,6 +247,8 @@ void outcome_summary(struct tool *tool);
 
 /* Text of unknown origin, safe on a terminal. */
 void put_text(FILE *out, const char *text);
+void put_process(FILE *out, const struct process *process);
+void put_time(FILE *out, int64_t seconds);
 void put_colored(const struct tool *tool, FILE *out, enum color color, const char *text);
 char *text_for_terminal(const char *text);
 char *text_for_json(const char *text);

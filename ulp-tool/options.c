@@ -13,7 +13,7 @@
 #include "cmds.h"
 
 #define CMD_CHANGE	(CMD_APPLY | CMD_REVERT)
-#define CMD_PROCESSES	(CMD_CHANGE | CMD_PATCHES | CMD_CHECK)
+#define CMD_PROCESSES	(CMD_CHANGE | CMD_PATCHES | CMD_CHECK | CMD_MESSAGES | CMD_PATCHABLE)
 #define CMD_FILES	(CMD_CHANGE | CMD_CHECK | CMD_DUMP | CMD_ENABLE)
 #define CMD_LIST	(CMD_ENABLE | CMD_DISABLE | CMD_ENABLED | CMD_DAEMON)
 #define CMD_ANY		(~0U)
@@ -23,7 +23,7 @@ enum option_value {	/* of options without a letter, as getopt_long() returns the
 	OPTION_SCAN_MEMORY, OPTION_BACKEND, OPTION_REVERT,
 	OPTION_REVERT_ALL, OPTION_ALL_OF, OPTION_ALL, OPTION_RECURSIVE, OPTION_EVERY_ONE,
 	OPTION_JOBS, OPTION_NO_THREADS, OPTION_ONLY_LIVEPATCHED, OPTION_USAGE,
-	OPTION_COUNT, OPTION_LIST, OPTION_HOLD, OPTION_ONLY_NEW,
+	OPTION_COUNT, OPTION_LIST, OPTION_HOLD, OPTION_ONLY_NEW, OPTION_IGNORE_OPT_OUT,
 };
 
 struct option_info {
@@ -45,8 +45,8 @@ static const struct option_info infos[] = {
 	{ OPTION_REVERT, "revert", NULL, CMD_APPLY, "revert the patches instead" },
 	{ OPTION_REVERT_ALL, "revert-all", "LIB", CMD_APPLY,
 	  "first revert all patches of LIB; \"target\": of the patch's object" },
-	{ 'r', "retries", "N", CMD_CHANGE, "try again N times when busy (19)" },
-	{ OPTION_TIMEOUT, "timeout", "S", CMD_CHANGE, "give up after S seconds when busy (10)" },
+	{ 'r', "retries", "N", CMD_CHANGE | CMD_PATCHABLE, "try again N times when busy (19)" },
+	{ OPTION_TIMEOUT, "timeout", "S", CMD_CHANGE | CMD_PATCHABLE, "give up after S seconds when busy (10)" },
 	{ OPTION_MAX_FREEZE, "max-freeze", "US", CMD_CHANGE,
 	  "hold a process for at most US microseconds" },
 	{ OPTION_MAX_HOLD, "max-hold", "US", CMD_CHANGE,
@@ -57,6 +57,8 @@ static const struct option_info infos[] = {
 	  "look for suspended coroutines: auto, always or never" },
 	{ OPTION_BACKEND, "backend", "NAME", CMD_CHANGE,
 	  "how to hold it: auto, gate or stop-machine" },
+	{ OPTION_IGNORE_OPT_OUT, "ignore-opt-out", NULL, CMD_APPLY,
+	  "apply also to processes that opted out of patches" },
 	{ 'n', "dry-run", NULL, CMD_CHANGE, "do all but the writing" },
 	{ OPTION_RECURSIVE, "recursive", NULL, CMD_FILES,
 	  "look for patches in subdirectories too" },
@@ -357,6 +359,9 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 	case OPTION_ONLY_NEW:
 		options->only_new = true;
 		break;
+	case OPTION_IGNORE_OPT_OUT:
+		options->change.ignore_opt_out = true;
+		break;
 	case OPTION_NO_THREADS:
 		options->jobs = 1;
 		break;
@@ -512,7 +517,7 @@ void options_help(const struct tool *tool, FILE *out)
 		fprintf(out, "Usage: %s COMMAND [OPTION]... [ARGUMENT]...\n", tool->name);
 		fputs("Live patching of running processes.\n\nCommands:\n", out);
 		for (size_t i = 0; i < nr_commands; i++) {
-			fprintf(out, "  %-9s%s", commands[i].name, commands[i].summary);
+			fprintf(out, "  %-14s%s", commands[i].name, commands[i].summary);
 			for (const char *const *a = commands[i].aliases; *a; a++)
 				fprintf(out, "%s%s", a == commands[i].aliases ? " (also: " : ", ",
 					*a);

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../uapi/ulp.h"
@@ -151,6 +152,19 @@ void put_text(FILE *out, const char *text)
 	free(safe);
 }
 
+void put_time(FILE *out, int64_t seconds)
+{
+	time_t when = (time_t)seconds;
+	struct tm parts;
+	char text[64];
+
+	if (seconds > 0 && localtime_r(&when, &parts) &&
+	    strftime(text, sizeof(text), "%F %T", &parts))
+		fprintf(out, "%s", text);
+	else
+		fputs("unknown time", out);
+}
+
 void put_colored(const struct tool *tool, FILE *out, enum color color, const char *text)
 {
 	static const char * const codes[] = {
@@ -236,8 +250,6 @@ void p_progress_end(struct tool *tool)
 
 /* ---- what became of a patch in a process ---- */
 
-enum verdict { SUCCESS, SKIPPED, FAILED };
-
 /* It has ended: libulp saw it, or the system said so under a call of libulp's. */
 bool is_gone(int code)
 {
@@ -246,19 +258,33 @@ bool is_gone(int code)
 
 /*
  * Nothing to do is no failure; neither is a process that nobody named and that
- * is gone, or can never have the patch's target.
+ * is gone, does not want patches, or can never have the patch's target.
  */
-static enum verdict judge(const struct visit *visit, int code)
+enum verdict verdict_of(const struct visit *visit, int code)
 {
 	if (code >= 0)
 		return SUCCESS;
 	if (ulp_code_is_nothing(code))
 		return SKIPPED;
-	if (is_gone(code) && !visit->process->named)
+	if ((is_gone(code) || code == -ULP_E_OPTED_OUT || code == -ULP_E_NO_PRELOAD) &&
+	    !visit->process->named)
 		return SKIPPED;
 	if (code == -ULP_E_ARCH && visit->all)
 		return SKIPPED;
 	return FAILED;
+}
+
+void visit_unopened(struct visit *visit)
+{
+	if (!visit->process->named && (is_gone(visit->code) || visit->code == -ULP_E_NO_PRELOAD))
+		return;
+	if (visit->all && visit->code == -ULP_E_ARCH)
+		return;
+	visit->tally.failed++;
+	if (visit->all && visit->code == -ULP_E_PERMISSION && !visit->tool->options.verbose)
+		visit->tally.unreadable++;
+	else
+		visit->complain = true;
 }
 
 /* Of all processes of a machine most do not have the target: they are only counted. */
@@ -268,7 +294,34 @@ static bool is_irrelevant(int code)
 	       code == -ULP_E_ARCH;
 }
 
-static void put_process(FILE *out, const struct process *process)
+static const struct {
+	const char *status, *word;
+	enum color color;
+} verdicts[] = {
+	[SUCCESS] = { "success", "SUCCESS ", COLOR_GREEN },
+	[SKIPPED] = { "skipped", "SKIPPED ", COLOR_YELLOW },
+	[FAILED] = { "failed", "FAILED ", COLOR_RED },
+};
+
+const char *verdict_status(enum verdict verdict)
+{
+	return verdicts[verdict].status;
+}
+
+void put_verdict(const struct tool *tool, FILE *out, enum verdict verdict)
+{
+	put_colored(tool, out, verdicts[verdict].color, verdicts[verdict].word);
+}
+
+void tally_verdict(struct tally *tally, enum verdict verdict, int code)
+{
+	tally->success += verdict == SUCCESS;
+	tally->skipped += verdict == SKIPPED;
+	tally->failed += verdict == FAILED;
+	tally->busy += verdict == FAILED && ulp_code_is_busy(code);
+}
+
+void put_process(FILE *out, const struct process *process)
 {
 	put_text(out, *process->name ? process->name : "?");
 	fprintf(out, " (pid: %d): ", (int)process->pid);
@@ -318,15 +371,12 @@ static void put_backtrace(FILE *out, const char *text)
 	}
 }
 
-static void put_refusal(FILE *out, const struct process *process, const struct outcome *outcome)
+void put_reason(FILE *out, const struct process *process, int code, const char *message)
 {
-	const struct ulp_result *result = outcome->result;
-	const char *message = result->message;
 	char start[64];
 	size_t length;
 
-	put_subject(out, outcome);
-	fprintf(out, ": %s", ulp_reason(result->code));
+	fputs(ulp_reason(code), out);
 	/* the message begins with the process, as the line does */
 	length = snprintf(start, sizeof(start), "%s (pid %d): ", process->name, (int)process->pid);
 	if (length < sizeof(start) && !strncmp(message, start, length))
@@ -336,28 +386,26 @@ static void put_refusal(FILE *out, const struct process *process, const struct o
 		put_text(out, message);
 	}
 	fputc('\n', out);
+}
+
+static void put_refusal(FILE *out, const struct process *process, const struct outcome *outcome)
+{
+	const struct ulp_result *result = outcome->result;
+
+	put_subject(out, outcome);
+	fputs(": ", out);
+	put_reason(out, process, result->code, result->message);
 	put_backtrace(out, result->blocker_backtrace);
 }
 
 void outcome_add(struct visit *visit, const struct outcome *outcome)
 {
-	static const struct {
-		const char *status, *word;
-		enum color color;
-	} verdicts[] = {
-		[SUCCESS] = { "success", "SUCCESS ", COLOR_GREEN },
-		[SKIPPED] = { "skipped", "SKIPPED ", COLOR_YELLOW },
-		[FAILED] = { "failed", "FAILED ", COLOR_RED },
-	};
 	const struct options *options = &visit->tool->options;
 	int code = outcome->result->code;
-	enum verdict verdict = judge(visit, code);
+	enum verdict verdict = verdict_of(visit, code);
 	FILE *out = visit->out;
 
-	visit->tally.success += verdict == SUCCESS;
-	visit->tally.skipped += verdict == SKIPPED;
-	visit->tally.failed += verdict == FAILED;
-	visit->tally.busy += verdict == FAILED && ulp_code_is_busy(code);
+	tally_verdict(&visit->tally, verdict, code);
 	if (verdict == SKIPPED && visit->all && is_irrelevant(code) &&
 	    !options->verbose && !options->every_one) {
 		visit->tally.hidden++;
@@ -365,11 +413,11 @@ void outcome_add(struct visit *visit, const struct outcome *outcome)
 	}
 	if (visit->json)
 		json_object_array_add(visit->json,
-				      json_outcome(visit, outcome, verdicts[verdict].status));
+				      json_outcome(visit, outcome, verdict_status(verdict)));
 	if (options->json || (options->quiet && verdict != FAILED))
 		return;
 	put_process(out, visit->process);
-	put_colored(visit->tool, out, verdicts[verdict].color, verdicts[verdict].word);
+	put_verdict(visit->tool, out, verdict);
 	if (verdict == SUCCESS)
 		put_success(out, outcome, options->change.dry_run);
 	else

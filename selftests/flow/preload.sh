@@ -1,0 +1,207 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# module: release
+# timeout: 400
+#
+# The preload library: opting out, messages, and libraries that are not unloaded under
+# their patches.
+. "$(dirname "$0")/../lib.sh"
+
+PRELOAD=$O/preload/libulp-preload.so
+LIB=$VICTIMS/libvictim.so
+
+# start_preloaded NAME COMMAND... - with the library
+start_preloaded() {
+	local name=$1
+	shift
+	start_victim "$name" env LD_PRELOAD="$PRELOAD" "$@"
+}
+
+# messages - of the victim, as "kind text" lines in $WORK/messages
+messages() {
+	tool 0 messages --json -p "${PID[$VICTIM]}"
+	python3 -c 'import json, sys
+for message in json.load(sys.stdin)["processes"][0]["messages"]:
+    print(message["kind"], message["text"])' <"$WORK/out" >"$WORK/messages" || fail "no JSON"
+}
+
+# said COUNT LINE - so many messages are exactly this
+said() {
+	messages
+	[ "$(grep -cFx "$2" "$WORK/messages")" -eq "$1" ] ||
+		fail "not $1 times '$2': $(cat "$WORK/messages")"
+}
+
+test_opt_out() {
+	start_preloaded lib LIBULP_DISABLE_ON_PATH='/nowhere/*:*/victim_l?b' "$VICTIMS/victim_lib"
+	said 1 "opt-out LIBULP_DISABLE_ON_PATH has */victim_l?b"
+	tool 0 patches --json -p "${PID[lib]}"
+	json processes.0.preload.patchable=false processes.0.preload.cause=path
+	refused apply 1 opted-out answer
+	expect 42 answer 0
+	# nobody named this very process: it is passed over, and shown
+	tool 0 apply --json -p 'victim_l?b' "$PATCHES/answer.so"
+	json results.0.status=skipped results.0.reason=opted-out summary.failed=0
+	expect 42 answer 0
+	apply answer --ignore-opt-out
+	expect 1000 answer 0
+	# what is applied may be taken back
+	revert answer
+	expect 42 answer 0
+	refused apply 1 opted-out answer
+	end_victim
+}
+
+test_set_patchable() {
+	start_preloaded lib "$VICTIMS/victim_lib"
+	tool 0 patches --json -p "${PID[lib]}"
+	json processes.0.preload.version=1 processes.0.preload.patchable=true \
+		processes.0.preload.cause=
+	tool 0 set-patchable disable -p "${PID[lib]}"
+	grep -q "SUCCESS takes no patches" "$WORK/out" || fail "$(cat "$WORK/out")"
+	refused apply 1 opted-out answer
+	tool 0 patches --json -p "${PID[lib]}"
+	json processes.0.preload.patchable=false processes.0.preload.cause=set-patchable
+	# a child is as its parent was
+	ask fork
+	tool 1 apply --json -p "$REPLY" "$PATCHES/answer.so"
+	json results.0.reason=opted-out
+	ask leave
+	# the manual's name; again is no error
+	for _ in 1 2; do
+		tool 0 set_patchable --json enable -p "${PID[lib]}"
+		json results.0.status=success results.0.reason=success summary.success=1
+	done
+	apply answer
+	expect 1000 answer 0
+	tool 0 set-patchable disable -p "${PID[lib]}"
+	refused apply 0 already-applied answer
+	revert answer
+	expect 42 answer 0
+	# what the program executes begins anew
+	ask exec
+	apply answer
+	end_victim
+}
+
+# Without the library the environment is nobody's business.
+test_without() {
+	start_victim lib env LIBULP_DISABLE_ON_PATH='*' "$VICTIMS/victim_lib"
+	tool 1 set-patchable --json disable -p "${PID[lib]}"
+	json results.0.status=failed results.0.reason=no-preload summary.failed=1
+	tool 1 messages --json -p "${PID[lib]}"
+	json errors.0.reason=no-preload
+	tool 0 patches --json -p "${PID[lib]}"
+	json processes.0.preload=null
+	apply answer
+	expect 1000 answer 0
+	end_victim
+}
+
+# What is patched stays, however often it is closed, until the patch is taken back.
+test_kept() {
+	start_preloaded open "$VICTIMS/victim_dlopen"
+	expect "$LIB" open a "$LIB"
+	expect 42 answer a 0
+	expect "0 errno=77" close a
+	expect 0 loaded libvictim.so
+	said 1 "close $LIB"
+	said 0 "keep $LIB"
+
+	expect "$LIB" open a "$LIB"
+	apply answer
+	expect 1000 answer a 0
+	expect "0 errno=77" close a
+	expect 1 loaded libvictim.so
+	said 1 "keep $LIB"
+	for _ in 1 2 3; do
+		expect "$LIB" open a "$LIB"
+		expect 1000 answer a 0
+		expect "0 errno=77" close a
+	done
+	said 1 "keep $LIB"
+	said 5 "close $LIB"
+
+	expect "$LIB" open a "$LIB"
+	revert answer
+	expect 42 answer a 0
+	said 0 "release $LIB"
+	expect "0 errno=77" close a
+	expect 0 loaded libvictim.so
+	said 1 "release $LIB"
+
+	# anew, at whatever address
+	expect "$LIB" open a "$LIB"
+	apply answer
+	expect 1000 answer a 0
+	expect "0 errno=77" close a
+	expect 1 loaded libvictim.so
+	end_victim
+}
+
+# Without it the library goes, and its patch with it.
+test_not_kept() {
+	start_victim open "$VICTIMS/victim_dlopen"
+	expect "$LIB" open a "$LIB"
+	apply answer
+	expect "0 errno=77" close a
+	expect 0 loaded libvictim.so
+	expect "$LIB" open a "$LIB"
+	expect 42 answer a 0
+	end_victim
+}
+
+# A second copy in a namespace of its own is another object: both are kept.
+test_kept_apart() {
+	start_preloaded open "$VICTIMS/victim_dlopen"
+	expect "$LIB" open a "$LIB"
+	expect "$LIB" mopen b "$LIB"
+	expect 42 answer b 0
+	tool 0 apply --json -p "${PID[open]}" "$PATCHES/answer.so"
+	json summary.success=1 summary.failed=0
+	expect 1000 answer a 0
+	expect 1000 answer b 0
+	expect "0 errno=77" close a
+	expect "0 errno=77" close b
+	said 2 "keep $LIB"
+	[ "$(grep -c 'r-xp.*libvictim\.so' "/proc/${PID[open]}/maps")" -eq 2 ] ||
+		fail "a copy is gone"
+	revert answer
+	expect "$LIB" open a "$LIB"
+	expect "0 errno=77" close a
+	said 2 "release $LIB"
+	! grep libvictim "/proc/${PID[open]}/maps" || fail "a copy is still there"
+	end_victim
+}
+
+# A library that only the caller's RUNPATH finds is closed and kept as any other.
+test_exceptions() {
+	start_preloaded cxx "$VICTIMS/victim_cxx"
+	expect 4 risk 4
+	apply exceptions
+	expect "caught new" risk 20
+	expect "caught callback, cleaned 2" pass 20
+	expect 1005 trace 5
+	expect 1 listed exceptions
+	revert exceptions
+	expect "caught old" risk 200
+	end_victim
+}
+
+# The ring is read while threads write into it, and forgets the oldest.
+test_ring() {
+	local last
+	start_preloaded open "$VICTIMS/victim_dlopen"
+	for _ in $(seq 150); do
+		expect "$LIB" open a "$LIB"
+		expect "0 errno=77" close a
+	done
+	tool 0 messages --json -p "${PID[open]}"
+	last=$(json_value processes.0.messages.127.number)
+	json "processes.0.lost=$((last - 128))"
+	[ "$last" -eq 150 ] || fail "the last message has number $last"
+	end_victim
+}
+
+run_tests test_opt_out test_set_patchable test_without test_kept test_not_kept test_kept_apart \
+	test_exceptions test_ring

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Opens, calls and closes libraries on demand.  Several are open at once: each has the
+ * letter by which it was opened.
+ */
+#include <dlfcn.h>
+#include <link.h>
+#include "victim.h"
+
+static void *handles[26];
+
+static void **handle_of(const char *arg)
+{
+	static void *none;
+
+	return *arg >= 'a' && *arg <= 'z' ? &handles[*arg - 'a'] : &none;
+}
+
+static void opened(void **handle)
+{
+	struct link_map *map;
+
+	if (!*handle)
+		reply("%s", dlerror());
+	else if (dlinfo(*handle, RTLD_DI_LINKMAP, &map))
+		reply("%s", dlerror());
+	else
+		reply("%s", map->l_name);
+}
+
+/* open X PATH */
+static void open_library(const char *arg)
+{
+	void **handle = handle_of(arg);
+
+	*handle = dlopen(arg + 2, RTLD_NOW);
+	opened(handle);
+}
+
+/* mopen X PATH: in a namespace of its own */
+static void open_apart(const char *arg)
+{
+	void **handle = handle_of(arg);
+
+	*handle = dlmopen(LM_ID_NEWLM, arg + 2, RTLD_NOW);
+	opened(handle);
+}
+
+/* close X: what dlclose() returns, and errno behind it */
+static void close_library(const char *arg)
+{
+	int ret;
+
+	errno = 77;
+	ret = dlclose(*handle_of(arg));
+	reply("%d errno=%d", ret, errno);
+	*handle_of(arg) = NULL;
+}
+
+/* answer X N */
+static void answer(const char *arg)
+{
+	int (*function)(int) = (int (*)(int))dlsym(*handle_of(arg), "victim_answer");
+
+	reply("%d", function ? function(atoi(arg + 2)) : -1);
+}
+
+/* loaded NAME: how many objects of this process have that in their path */
+static int count(struct dl_phdr_info *info, size_t size, void *data)
+{
+	const char *name = *(const char **)data;
+
+	(void)size;
+	if (strstr(info->dlpi_name, name))
+		((const char **)data)[1]++;
+	return 0;
+}
+
+static void loaded(const char *arg)
+{
+	const char *state[2] = { arg, NULL };
+
+	dl_iterate_phdr(count, state);
+	reply("%d", (int)(uintptr_t)state[1]);
+}
+
+int main(void)
+{
+	static const struct victim_command commands[] = {
+		{ "open", open_library },
+		{ "mopen", open_apart },
+		{ "close", close_library },
+		{ "answer", answer },
+		{ "loaded", loaded },
+		{ NULL, NULL },
+	};
+
+	return victim_talk(commands);
+}
