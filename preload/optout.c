@@ -119,7 +119,7 @@ static void find_name(const char *file, uint32_t id, char *name, size_t size)
 		return;
 	while (!found && (have = system_call(SYS_read, fd, (long)buffer, sizeof(buffer))) > 0) {
 		for (long i = 0; i < have && !found; i++) {
-			char c = buffer[i];
+			char c = buffer[i]; /* NOLINT: the system call filled it */
 
 			if (c == ':' && field == 2) {
 				text[digits] = '\0';

@@ -20,7 +20,7 @@
  * A function of libc that may not be there: "if (!dlsym)" is a question.  Without
  * DT_NEEDED nothing else would make the program start.
  */
-#define WEAK(name)	extern __typeof__(name) name __attribute__((weak))
+#define WEAK(name)	extern __typeof__(name) (name) __attribute__((weak))
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 

@@ -9,7 +9,7 @@
 TOP=$(dirname "$SELFTESTS")
 MAN=$TOP/Documentation/man/ulp-tool.8
 COMPLETION=$TOP/ulp-tool/ulp-tool.bash-completion
-COMMANDS='apply revert patches check dump status monitor enable disable enabled daemon'
+COMMANDS='apply revert patches check dump messages set-patchable status monitor enable disable enabled daemon'
 
 # says PATTERN - on standard error
 says() {
