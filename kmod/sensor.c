@@ -152,19 +152,16 @@ static bool ulp_sensor_sees_linker(struct ulp_sensor *sensor)
 	struct vm_area_struct *vma;
 	struct ulp_armed *armed;
 	bool found = false;
-	VMA_ITERATOR(vmi, mm, 0);
 
 	if (mmap_read_lock_killable(mm))
 		return true;	/* it dies */
-	for_each_vma(vmi, vma) {
+	for (vma = find_vma(mm, 0); vma && !found; vma = find_vma(mm, vma->vm_end)) {
 		if (!vma->vm_file || !(vma->vm_flags & VM_EXEC))
 			continue;
 		spin_lock(&sensor->lock);
 		list_for_each_entry(armed, &sensor->armed, list)
 			found |= armed->probe.inode == file_inode(vma->vm_file);
 		spin_unlock(&sensor->lock);
-		if (found)
-			break;
 	}
 	mmap_read_unlock(mm);
 	return found;

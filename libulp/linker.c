@@ -97,7 +97,7 @@ int ulp_linker_place(int fd, uint64_t *offset)
 	memcpy(&distance, code + call + 1, sizeof(distance));
 	at = code_offset(&segments, header.e_entry + (uint64_t)(call + 5 + (int64_t)distance),
 			 sizeof(endbr64) + 1);
-	if (!at || !read_at(fd, code, sizeof(endbr64), at))
+	if (!at || !read_at(fd, code, sizeof(endbr64) + 1, at))
 		return -ENOEXEC;
 	/* behind it, so that a patch may begin with it and the instruction is emulated */
 	*offset = memcmp(code, endbr64, sizeof(endbr64)) ? at : at + sizeof(endbr64);

@@ -71,6 +71,16 @@ test_no_gate() {
 	on_poorer_kernel stop-machine force_no_gate=1
 }
 
+# What the sensor is made of is missing: told so, and nothing is held.
+test_no_sensor() {
+	unload
+	load "${ULP_KO%/kmod/*}/kmod-debug/ulp.ko" force_no_gate=1
+	! grep -q '"sensor"' "$WORK/out" || fail "status lists a sensor"
+	tool 1 daemon --list="$WORK/enabled"
+	grep -q "no sensor" "$WORK/err" || fail "$(cat "$WORK/err")"
+	unload
+}
+
 test_again_and_again() {
 	for _ in $(seq "$(scaled 5)"); do
 		load "$ULP_KO"
@@ -96,4 +106,4 @@ test_missing() {
 }
 
 run_tests test_release test_debug test_task_work_add_looked_up test_no_cancel test_no_gate \
-	test_again_and_again test_in_use test_missing
+	test_no_sensor test_again_and_again test_in_use test_missing
