@@ -193,7 +193,7 @@ static void *serve_sensor(void *arg)
 		}
 		if (load.place == ULP_PLACE_MISSED) {
 			daemon_say(daemon, SAY_WARNING,
-				   "%" PRIu64 " program%s went on without being looked at; looking at all",
+				   "%" PRIu64 " program%s went on unseen; looking at all",
 				   load.ticket, load.ticket == 1 ? "" : "s");
 			daemon_scan(daemon, false);
 			continue;
