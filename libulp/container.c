@@ -391,6 +391,7 @@ static int fill_public(struct ulp_patch *patch, const struct ulp_strings *string
 			.type = raw->type,
 			.target = raw->flags & ULP_RELOCATION_OWN ? NULL :
 				&patch->targets[raw->target],
+			.import = raw->flags & ULP_RELOCATION_IMPORT,
 		};
 	}
 	for (size_t i = 0; i < patch->nr_targets; i++) {

@@ -181,11 +181,21 @@ static uint64_t relocation_size(const struct ulp_container_relocation *relocatio
 	case R_X86_64_TPOFF64:
 	case R_X86_64_DTPMOD64:
 		return 8;
+	case R_X86_64_DTPOFF64:
+		return relocation->flags & ULP_RELOCATION_IMPORT ? 8 : 0;
 	case R_X86_64_TLSDESC:
 		return 16;
 	default:
 		return 0;
 	}
+}
+
+/* What is bound by its name is in data, and has no other value. */
+static bool is_import(const struct ulp_patch *patch,
+		      const struct ulp_container_relocation *relocation, uint64_t size)
+{
+	return size >= 8 && !relocation->value && !(relocation->flags & ULP_RELOCATION_OWN) &&
+	       ulp_patch_segment(patch, relocation->place, size)->flags & PF_W;
 }
 
 static bool is_address(const struct ulp_container_relocation *relocation)
@@ -203,7 +213,9 @@ static int check_relocation(struct ulp_patch *patch, const struct ulp_strings *s
 
 	if (!ulp_span_is_text(strings, relocation->name))
 		return ulp_patch_bad(patch, "damaged: name of relocation %zu", index);
-	if (relocation->__reserved || relocation->flags & ~ULP_RELOCATION_OWN)
+	if (relocation->__reserved ||
+	    relocation->flags & ~(ULP_RELOCATION_OWN | ULP_RELOCATION_IMPORT |
+				  ULP_RELOCATION_WEAK))
 		return ulp_patch_bad(patch, "relocation %zu: a field of a later version is set",
 				     index);
 	if (!size)
@@ -222,6 +234,10 @@ static int check_relocation(struct ulp_patch *patch, const struct ulp_strings *s
 		return ulp_patch_bad(patch,
 				     "damaged: relocation %zu: place 0x%" PRIx64
 				     " is not in the patch", index, (uint64_t)relocation->place);
+	if (relocation->flags & ULP_RELOCATION_IMPORT ? !is_import(patch, relocation, size) :
+	    relocation->flags & ULP_RELOCATION_WEAK)
+		return ulp_patch_bad(patch, "damaged: relocation %zu cannot be bound by a name",
+				     index);
 	if (!(ulp_patch_segment(patch, relocation->place, size)->flags & PF_W))
 		patch->private_text = true;
 	return 0;

@@ -109,6 +109,8 @@ int ulp_image_fix(struct ulp_target *target, const struct ulp_patch *patch,
 
 	for (size_t i = 0; i < patch->nr_relocations && !ret; i++) {
 		fixup.relocation = &patch->raw_relocations[i];
+		if (fixup.relocation->flags & ULP_RELOCATION_IMPORT)
+			continue;	/* relocate.c */
 		fixup.name = patch->relocations[i].name;
 		fixup.object = fixup.relocation->flags & ULP_RELOCATION_OWN ? NULL :
 			objects[fixup.relocation->target];

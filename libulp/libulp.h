@@ -633,6 +633,7 @@ struct ulp_patch_reference {
  * @addend: added to it
  * @type: how it is written: R_X86_64_*
  * @target: whose @value is; NULL: the container's own
+ * @import: @name, which may have a version behind "@", as @target would bind it
  */
 struct ulp_patch_relocation {
 	const char *name;
@@ -641,6 +642,7 @@ struct ulp_patch_relocation {
 	int64_t addend;
 	uint32_t type;
 	const struct ulp_patch_target *target;
+	bool import;
 };
 
 /** struct ulp_patch_target - one object that a container changes */

@@ -268,23 +268,16 @@ static int find_variable(const struct relocation *r, const struct symbol *symbol
 	return 0;
 }
 
-static int apply_tls(const struct relocation *r, const Elf64_Rela *rela)
+static int apply_variable(const struct relocation *r, const Elf64_Rela *rela,
+			  const struct symbol *symbol)
 {
 	uint32_t type = ELF64_R_TYPE(rela->r_info);
 	struct ulp_definition found = { 0 };
 	const struct ulp_scope *scope = NULL;
-	struct symbol symbol;
 	uint64_t words[2] = { 0 }, value;
 	int ret;
 
-	ret = read_symbol(r, rela, &symbol);
-	if (ret)
-		return ret;
-	if (!ELF64_R_SYM(rela->r_info) || symbol.sym.st_shndx != SHN_UNDEF)
-		return ulp_err(r->target->ctx, -ULP_E_TLS,
-			       "patch %s adds a thread-local variable%s%s: threads that run already have no room for it",
-			       r->patch->name, symbol.name[0] ? " " : "", symbol.name);
-	ret = find_variable(r, &symbol, type, &found, &scope);
+	ret = find_variable(r, symbol, type, &found, &scope);
 	if (ret)
 		return ret;
 	value = found.object->symbols->syms[found.index].st_value + (uint64_t)rela->r_addend;
@@ -307,13 +300,27 @@ static int apply_tls(const struct relocation *r, const Elf64_Rela *rela)
 	if (ret < 0)
 		return ret;
 	if (!ret)
-		return cannot_resolve(r, &symbol, -ULP_E_TLS, NULL, type == R_X86_64_DTPMOD64 ?
+		return cannot_resolve(r, symbol, -ULP_E_TLS, NULL, type == R_X86_64_DTPMOD64 ?
 				      "is in a module whose number cannot be found out" :
 				      "has no fixed place in each thread: compile the patch with -ftls-model=global-dynamic -mtls-dialect=gnu");
 	ret = put(r, rela, 0, words[0]);
 	if (!ret && type == R_X86_64_TLSDESC)
 		ret = put(r, rela, 1, words[1]);
 	return ret;
+}
+
+static int apply_tls(const struct relocation *r, const Elf64_Rela *rela)
+{
+	struct symbol symbol;
+	int ret = read_symbol(r, rela, &symbol);
+
+	if (ret)
+		return ret;
+	if (!ELF64_R_SYM(rela->r_info) || symbol.sym.st_shndx != SHN_UNDEF)
+		return ulp_err(r->target->ctx, -ULP_E_TLS,
+			       "patch %s adds a thread-local variable%s%s: threads that run already have no room for it",
+			       r->patch->name, symbol.name[0] ? " " : "", symbol.name);
+	return apply_variable(r, rela, &symbol);
 }
 
 static int apply_one(const struct relocation *r, const Elf64_Rela *rela)
@@ -454,6 +461,48 @@ static int apply_references(const struct relocation *r, struct ulp_object *const
 	return 0;
 }
 
+static int apply_import(const struct relocation *r,
+			const struct ulp_container_relocation *raw, struct symbol *symbol)
+{
+	struct relocation one = *r;
+	Elf64_Rela rela = { .r_offset = raw->place, .r_info = raw->type,
+			    .r_addend = (int64_t)raw->addend };
+	uint64_t value;
+	int ret;
+
+	one.scopes = &r->scopes[raw->target];
+	one.nr_scopes = 1;
+	symbol->sym.st_info = ELF64_ST_INFO(raw->flags & ULP_RELOCATION_WEAK ? STB_WEAK :
+					    STB_GLOBAL, STT_NOTYPE);
+	if (raw->type != R_X86_64_64)
+		return apply_variable(&one, &rela, symbol);
+	ret = outside_value(&one, &rela, symbol, &value);
+	return ret ? ret : put(&one, &rela, 0, value + raw->addend);
+}
+
+/* Names that one of the objects binds for itself, or in a version of their own. */
+static int apply_imports(const struct relocation *r)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < r->patch->nr_relocations && !ret; i++) {
+		char *name, *version;
+
+		if (!(r->patch->raw_relocations[i].flags & ULP_RELOCATION_IMPORT))
+			continue;
+		name = strdup(r->patch->relocations[i].name);
+		if (!name)
+			return ulp_err(r->target->ctx, -ENOMEM, "out of memory");
+		version = strchr(name, '@');
+		if (version)
+			*version++ = '\0';
+		ret = apply_import(r, &r->patch->raw_relocations[i],
+				   &(struct symbol){ .name = name, .version = version });
+		free(name);
+	}
+	return ret;
+}
+
 static int read_dynamic(struct relocation *r)
 {
 	const void *dynamic = ulp_patch_at(r->patch, r->patch->dynamic, r->patch->dynamic_size);
@@ -522,6 +571,8 @@ int ulp_image_relocate(struct ulp_target *target, struct ulp_patch *patch,
 	}
 	if (!ret && patch->dynamic)
 		ret = apply_dynamic(&r);
+	if (!ret)
+		ret = apply_imports(&r);
 	if (!ret)
 		ret = apply_references(&r, objects);
 	for (size_t i = 0; i < r.nr_scopes; i++)

@@ -37,8 +37,8 @@ static const char build_usage[] =
 	"      --debug=FILE        separate debug file of the target named before it\n"
 	"      --diff=FILE         what to change, as for patch -p1; may be given several\n"
 	"                          times\n"
-	"  -o, --output=FILE       write the container there (ID.so); DIR/ for one file per\n"
-	"                          target, DIR/BUILD-ID.so\n"
+	"  -o, --output=FILE       write the container there (ID.so), one for all targets;\n"
+	"                          DIR/ for one file per target, DIR/BUILD-ID.so\n"
 	COMMON_OPTIONS;
 
 static const char make_usage[] =
@@ -170,8 +170,6 @@ int cmd_build(int argc, char **argv)
 	if (build.out && !build.out[0])
 		return option_error(&build_verb, "--output is empty");
 	set_defaults(&build);
-	if (build.nr_targets > 1 && build.out[strlen(build.out) - 1] != '/')
-		return option_error(&build_verb, "several targets need a directory: -o DIR/");
 	return diffs_are_there(&build) ? build_patches(&build) : EXIT_FAILED;
 }
 

@@ -52,11 +52,24 @@ static bool same_target(const struct reference *orig, const struct reference *pa
 	       !strcmp(global_name(orig), global_name(patched));
 }
 
+/* Both lead to one thunk, wherever that is behind its function. */
+static bool same_thunk(const struct reference *orig, const struct reference *patched)
+{
+	const struct unit_symbol *ours, *theirs;
+
+	if (!orig->piece || !patched->piece)
+		return false;
+	ours = piece_thunk(orig->piece, orig->to);
+	theirs = piece_thunk(patched->piece, patched->to);
+	return ours && theirs && !strcmp(ours->name, theirs->name);
+}
+
 static bool same_references(const struct reference *orig, const struct reference *patched,
 			    int depth)
 {
 	return orig->type == patched->type && orig->offset == patched->offset &&
-	       orig->addend == patched->addend && same_target(orig, patched, depth);
+	       (orig->addend == patched->addend || same_thunk(orig, patched)) &&
+	       same_target(orig, patched, depth);
 }
 
 /* Fields are zero in relocatable objects: what they will be is in the references. */
@@ -257,6 +270,37 @@ static const struct piece *changed_constant(const struct pairs *pairs, const str
 	return NULL;
 }
 
+bool leads_inside(const struct piece *user, const struct reference *reference)
+{
+	const struct piece *to = reference->piece;
+
+	if (!to || to->kind != PIECE_CODE || user->kind == PIECE_CODE ||
+	    user->kind == PIECE_FRAME || piece_thunk(to, reference->to))
+		return false;
+	if (user->kind == PIECE_ANONYMOUS)
+		return reference->type == R_X86_64_PC32 || reference->addend;
+	return reference->to;
+}
+
+/* A table of labels: it goes with its function. */
+static bool spread_labels(struct piece *piece, bool *more)
+{
+	for (size_t i = 0; i < piece->nr_references && !piece->changed; i++) {
+		const struct piece *code = piece->references[i].piece;
+
+		if (!leads_inside(piece, &piece->references[i]) || !code->changed)
+			continue;
+		if (piece->kind != PIECE_CONST) {
+			error("%s: the variable '%s' points into '%s', which changed: a running process has the old places",
+			      piece->unit->name, piece->name, code->name);
+			return false;
+		}
+		piece->changed = xasprintf("it leads into '%s', which changed", code->name);
+		*more = true;
+	}
+	return true;
+}
+
 /* Who uses a constant with new content has to use the new one. */
 static bool spread(struct pairs *pairs, struct piece *piece, bool *more)
 {
@@ -264,6 +308,12 @@ static bool spread(struct pairs *pairs, struct piece *piece, bool *more)
 
 	if (piece->changed || !piece->twin || piece->kind == PIECE_FRAME)
 		return true;
+	if (piece->kind == PIECE_CONST || piece->kind == PIECE_DATA) {
+		if (!spread_labels(piece, more))
+			return false;
+		if (piece->changed)
+			return true;
+	}
 	constant = changed_constant(pairs, piece, 0);
 	if (!constant)
 		return true;

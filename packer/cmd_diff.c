@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "diff.h"
 #include "packer.h"
@@ -13,11 +14,13 @@ static const char usage[] =
 	"Make a patch container of relocatable objects compiled before and after a change,\n"
 	"both with -ffunction-sections -fdata-sections and else as the target was.\n"
 	"\n"
-	"  -t, --target=FILE       the binary that runs, stripped or not\n"
+	"  -t, --target=FILE       the binary that runs, stripped or not; may be given several\n"
+	"                          times, what follows is about it\n"
 	"      --orig=FILE         object of the original source ...\n"
 	"      --patched=FILE      ... and of the changed one; again for each pair; an empty\n"
 	"                          name (--orig=) for a unit that is new or gone\n"
-	"  -o, --output=FILE       write the container there\n"
+	"  -o, --output=FILE       write the container there, one for all targets; DIR/ for\n"
+	"                          one file per target, DIR/BUILD-ID.so\n"
 	"      --debug=FILE        symbols of the target from its separate debug file\n"
 	"      --reproduced=FILE   unstripped output of the same build: if its code is the\n"
 	"                          target's, its symbols are\n"
@@ -46,10 +49,20 @@ static const struct option long_options[] = {
 
 static const struct verb diff = { "diff", usage };
 
-/* Arrays while they grow. */
-struct lists {
-	const char **origs, **patched, **labels;
-	size_t nr_origs, nr_patched, nr_labels;
+/* A target, and its arrays while they grow. */
+struct given {
+	const char *path, *debug, *twin;
+	const char **origs, **patched;
+	size_t nr_origs, nr_patched;
+};
+
+struct all {
+	struct given *targets;		/* one at least, which may have no name yet */
+	size_t nr_targets;
+	const char **labels;
+	size_t nr_labels;
+	struct options options;
+	const char *out, *comment;
 };
 
 static int usage_error(const char *text)
@@ -57,47 +70,40 @@ static int usage_error(const char *text)
 	return option_error(&diff, text);
 }
 
-static bool list_option(int c, struct lists *lists)
+/* OPTION_TAKEN: go on */
+static int parse_option(int c, char **argv, struct all *all)
 {
-	switch (c) {
-	case OPT_ORIG:
-		append(lists->origs, lists->nr_origs) = optarg;
-		return true;
-	case OPT_PATCHED:
-		append(lists->patched, lists->nr_patched) = optarg;
-		return true;
-	case OPT_LABEL:
-		append(lists->labels, lists->nr_labels) = optarg;
-		return true;
-	default:
-		return false;
-	}
-}
+	struct given *last = &all->targets[all->nr_targets - 1];
 
-/* -1: go on */
-static int parse_option(int c, char **argv, struct diff_request *request,
-			struct options *options)
-{
 	switch (c) {
 	case 't':
-		if (request->target)
-			return usage_error("one target at a time");
-		request->target = optarg;
+		if (last->path)
+			last = &append(all->targets, all->nr_targets);
+		last->path = optarg;
 		break;
-	case 'o':
-		request->out = optarg;
+	case OPT_ORIG:
+		append(last->origs, last->nr_origs) = optarg;
+		break;
+	case OPT_PATCHED:
+		append(last->patched, last->nr_patched) = optarg;
 		break;
 	case OPT_DEBUG:
-		request->debug = optarg;
+		last->debug = optarg;
 		break;
 	case OPT_REPRODUCED:
-		request->twin = optarg;
+		last->twin = optarg;
+		break;
+	case 'o':
+		all->out = optarg;
+		break;
+	case OPT_LABEL:
+		append(all->labels, all->nr_labels) = optarg;
 		break;
 	case OPT_COMMENT:
-		request->comment = optarg;
+		all->comment = optarg;
 		break;
 	default:
-		return option_take(c, argv, &diff, options);
+		return option_take(c, argv, &diff, &all->options);
 	}
 	return OPTION_TAKEN;
 }
@@ -110,52 +116,77 @@ static bool label_is_good(const char *label)
 	return *label && strlen(label) <= 64;
 }
 
-/* -1: go on */
-static int check_options(const struct diff_request *request, const struct lists *lists, bool more)
+/* OPTION_TAKEN: go on */
+static int check_target_options(const struct given *given)
 {
+	if (!given->path)
+		return usage_error("no target given (--target)");
+	if (!given->nr_origs || given->nr_origs != given->nr_patched)
+		return usage_error("as many --orig as --patched are needed for each target, at least one");
+	for (size_t i = 0; i < given->nr_origs; i++)
+		if (!*given->origs[i] && !*given->patched[i])
+			return usage_error("a pair of which neither is there");
+	return OPTION_TAKEN;
+}
+
+static int check_options(const struct all *all, bool more)
+{
+	int status = OPTION_TAKEN;
+
 	if (more)
 		return usage_error("too many arguments: objects are given by --orig and --patched");
-	if (!request->target)
-		return usage_error("no target given (--target)");
-	if (!request->out)
+	if (!all->out || !*all->out)
 		return usage_error("no output given (-o)");
-	if (!lists->nr_origs || lists->nr_origs != lists->nr_patched)
-		return usage_error("as many --orig as --patched are needed, at least one");
-	for (size_t i = 0; i < lists->nr_labels; i++)
-		if (!label_is_good(lists->labels[i]))
+	for (size_t i = 0; i < all->nr_labels; i++)
+		if (!label_is_good(all->labels[i]))
 			return usage_error("a label has 1 to 64 characters");
-	for (size_t i = 0; i < lists->nr_origs; i++)
-		if (!*lists->origs[i] && !*lists->patched[i])
-			return usage_error("a pair of which neither is there");
-	return -1;
+	for (size_t i = 0; i < all->nr_targets && status == OPTION_TAKEN; i++)
+		status = check_target_options(&all->targets[i]);
+	return status;
+}
+
+static void fill_target(const struct given *given, struct diff_target *target)
+{
+	struct diff_pair *pairs = xcalloc(given->nr_origs, sizeof(*pairs));
+
+	for (size_t i = 0; i < given->nr_origs; i++) {
+		pairs[i].orig = *given->origs[i] ? given->origs[i] : NULL;
+		pairs[i].patched = *given->patched[i] ? given->patched[i] : NULL;
+	}
+	*target = (struct diff_target){ .path = given->path, .debug = given->debug,
+					.twin = given->twin, .pairs = pairs,
+					.nr_pairs = given->nr_origs };
+}
+
+/* A directory that is there needs no slash. */
+static const char *output(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode) ? xasprintf("%s/", path) : path;
 }
 
 int cmd_diff(int argc, char **argv)
 {
-	struct options options = { 0 };
-	struct diff_request request = { .options = &options };
-	struct lists lists = { 0 };
-	struct diff_pair *pairs;
+	struct all all = { .targets = xcalloc(1, sizeof(*all.targets)), .nr_targets = 1 };
+	struct diff_target *targets;
 	int c, status;
 
 	while ((c = getopt_long(argc, argv, "t:o:" OPTIONS_SHORT, long_options, NULL)) != -1) {
-		if (list_option(c, &lists))
-			continue;
-		status = parse_option(c, argv, &request, &options);
+		status = parse_option(c, argv, &all);
 		if (status >= 0)
 			return status;
 	}
-	status = check_options(&request, &lists, optind < argc);
+	status = check_options(&all, optind < argc);
 	if (status >= 0)
 		return status;
-	pairs = xcalloc(lists.nr_origs, sizeof(*pairs));
-	for (size_t i = 0; i < lists.nr_origs; i++) {
-		pairs[i].orig = *lists.origs[i] ? lists.origs[i] : NULL;
-		pairs[i].patched = *lists.patched[i] ? lists.patched[i] : NULL;
-	}
-	request.pairs = pairs;
-	request.nr_pairs = lists.nr_origs;
-	request.labels = lists.labels;
-	request.nr_labels = lists.nr_labels;
-	return diff_make(&request);
+	targets = xcalloc(all.nr_targets, sizeof(*targets));
+	for (size_t i = 0; i < all.nr_targets; i++)
+		fill_target(&all.targets[i], &targets[i]);
+	return diff_make(&(struct diff_request){
+		.targets = targets, .nr_targets = all.nr_targets,
+		.out = output(all.out), .comment = all.comment,
+		.labels = all.labels, .nr_labels = all.nr_labels,
+		.options = &all.options,
+	});
 }

@@ -2,6 +2,7 @@
 /*
  * Pairs of relocatable objects to a patch container: the steps, in order.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +12,8 @@
 
 #include "unit.h"
 
-static bool read_pairs(const struct diff_request *request, struct pairs *pairs)
+static bool read_pairs(const struct diff_target *request, struct pairs *pairs)
 {
-	pairs->request = request;
 	pairs->nr = request->nr_pairs;
 	pairs->pairs = xcalloc(pairs->nr, sizeof(*pairs->pairs));
 	for (size_t i = 0; i < pairs->nr; i++) {
@@ -64,12 +64,12 @@ static bool add_twin(struct object *target, const char *path, bool *used)
 	return symbols_read(target, twin->elf);
 }
 
-static bool open_target(const struct diff_request *request, struct object *target,
+static bool open_target(const struct diff_target *request, struct object *target,
 			const char **symbols_are)
 {
 	bool used = false;
 
-	if (!object_open(request->target, target) || !check_target(target))
+	if (!object_open(request->path, target) || !check_target(target))
 		return false;
 	*symbols_are = "named by its own symbol table";
 	if (request->debug) {
@@ -122,13 +122,62 @@ static bool is_replaced(const struct piece *piece)
 	       !is_split_off(piece->name);
 }
 
-static bool add_functions(struct plan *plan, const struct patch *patch)
+/* Whether the symbol names this code in its own object, too: an alias, or a version. */
+static bool is_alias(const struct piece *piece, const char *name)
 {
-	for (size_t i = 0; i < patch->nr_pieces; i++) {
-		const struct piece *piece = patch->pieces[i];
+	const struct unit *unit = piece->unit;
+
+	for (size_t i = 1; i < unit->nr_symbols; i++)
+		if (unit->symbols[i].piece == piece &&
+		    same_without_version(unit->symbols[i].name, name))
+			return true;
+	return false;
+}
+
+static bool refuse_folded(const struct part *part, const struct piece *orig, const char *other)
+{
+	error("%s: '%s' changed, but in %s '%s' is the same code at 0x%" PRIx64
+	      ": the linker folded them (--icf)", orig->unit->name, orig->name,
+	      part->target->path, other, orig->addr);
+	message(MESSAGE_NOTE, "what is at that place cannot be one function for some and another one for others");
+	return false;
+}
+
+/* Other functions that are at the same place would be replaced as well. */
+static bool check_folded(const struct part *part, const struct piece *orig)
+{
+	const struct object *target = part->target;
+
+	for (size_t i = 0; i < target->nr_symbols; i++) {
+		const struct symbol *symbol = &target->symbols[i];
+
+		if (symbol->defined && symbol->type == STT_FUNC && symbol->value == orig->addr &&
+		    !is_alias(orig, symbol->name))
+			return refuse_folded(part, orig, symbol->name);
+	}
+	for (size_t i = 0; i < part->pairs->nr; i++) {
+		const struct unit *unit = &part->pairs->pairs[i].orig;
+
+		for (size_t k = 0; k < unit->nr_pieces; k++) {
+			const struct piece *other = unit->pieces[k];
+
+			if (other != orig && other->kind == PIECE_CODE && other->found &&
+			    other->addr == orig->addr && strcmp(other->name, orig->name) != 0)
+				return refuse_folded(part, orig, other->name);
+		}
+	}
+	return true;
+}
+
+static bool add_functions(struct plan *plan, const struct part *part)
+{
+	for (size_t i = 0; i < part->nr_pieces; i++) {
+		const struct piece *piece = part->pieces[i];
 
 		if (!is_replaced(piece))
 			continue;
+		if (!check_folded(part, piece->twin))
+			return false;
 		for (size_t k = 0; k < plan->nr_functions; k++)
 			if (plan->functions[k].old_value == piece->twin->addr) {
 				error("'%s' and '%s' are the same code at 0x%" PRIx64
@@ -146,7 +195,7 @@ static bool fill_description(const struct diff_request *request, struct descript
 	const char *text = request->comment ? request->comment : "", *end;
 
 	memset(desc, 0, sizeof(*desc));
-	desc->path = request->target;
+	desc->path = request->targets[0].path;
 	desc->comment = xstrdup("");
 	for (size_t i = 0; text[i]; i++)
 		if ((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t') {
@@ -175,10 +224,10 @@ static const char *what(const struct piece *piece)
 }
 
 /* Every function and named piece of data: why it is in, and where the old one is. */
-static void explain(const struct patch *patch)
+static void explain(const struct part *part)
 {
-	for (size_t i = 0; i < patch->nr_pieces; i++) {
-		const struct piece *piece = patch->pieces[i];
+	for (size_t i = 0; i < part->nr_pieces; i++) {
+		const struct piece *piece = part->pieces[i];
 
 		if (!piece->symbol || is_compiler_made(piece))
 			continue;
@@ -187,8 +236,8 @@ static void explain(const struct patch *patch)
 			printf("    replaces 0x%" PRIx64 ": %s\n", piece->twin->addr,
 			       piece->twin->proof);
 	}
-	for (size_t i = 0; i < patch->pairs->nr; i++) {
-		const struct unit *orig = &patch->pairs->pairs[i].orig;
+	for (size_t i = 0; i < part->pairs->nr; i++) {
+		const struct unit *orig = &part->pairs->pairs[i].orig;
 
 		for (size_t k = 0; k < orig->nr_pieces; k++)
 			if (orig->pieces[k]->kind == PIECE_CODE && orig->pieces[k]->symbol &&
@@ -211,62 +260,152 @@ static bool open_patch(int fd, struct object *object)
 	return true;
 }
 
-static int make(const struct diff_request *request, struct patch *patch)
+static bool plan_part(const struct part *part, const struct plan *shared, struct plan *plan)
+{
+	const struct options *options = part->pairs->options;
+
+	*plan = *shared;
+	plan->target = part->target;
+	return check_patch(plan->patch, plan->target, options->allow_exceptions) &&
+	       add_functions(plan, part) && place(plan);
+}
+
+static int make(const struct diff_request *request, const char *out, struct patch *patch)
 {
 	struct object *object = xcalloc(1, sizeof(*object));
+	struct plan *plans = xcalloc(patch->nr, sizeof(*plans));
 	struct description desc;
-	struct plan plan = { .desc = &desc, .target = patch->target, .patch = object };
+	struct plan shared = { .desc = &desc, .patch = object, .name = request->options->name };
 	struct fixup *fixups;
 	char id[65];
 	int fd;
 
-	plan.name = request->options->name;
-	if (!plan.name)
-		plan.name = default_name(request->out, ".so");
-	if (!fill_description(request, &desc) || !read_created(&plan.created) ||
-	    !link_patch(patch, &fd, &fixups, &plan.nr_fixups) || !open_patch(fd, object) ||
-	    !check_patch(object, patch->target, request->options->allow_exceptions) ||
-	    !add_functions(&plan, patch))
+	if (!shared.name)
+		shared.name = default_name(out, ".so");
+	if (!fill_description(request, &desc) || !read_created(&shared.created) ||
+	    !link_patch(patch, &fd, &fixups, &shared.nr_fixups) || !open_patch(fd, object))
 		return EXIT_FAILED;
-	plan.fixups = fixups;
-	if (!place(&plan) || !emit(&plan, request->out, id))
+	shared.fixups = fixups;
+	for (size_t i = 0; i < patch->nr; i++)
+		if (!plan_part(&patch->parts[i], &shared, &plans[i]))
+			return EXIT_FAILED;
+	if (!emit(plans, patch->nr, out, id))
 		return EXIT_FAILED;
 	close(fd);
-	print_plan(&plan, request->out, id);
+	print_plans(plans, patch->nr, out, id);
 	return EXIT_MADE;
 }
 
-int diff_make(const struct diff_request *request)
+/* What changed of one target, and where that is in it; an exit status. */
+static int read_part(const struct diff_target *request, const struct options *options,
+		     struct part *part)
 {
+	struct pairs *pairs = xcalloc(1, sizeof(*pairs));
 	struct object *target = xcalloc(1, sizeof(*target));
-	struct pairs pairs = { .target = target };
-	struct patch patch = { .pairs = &pairs, .target = target };
+	struct slots *slots = xcalloc(1, sizeof(*slots));
 	const char *symbols_are;
-	struct slots slots;
 	bool any;
-	int ret;
 
-	if (!read_pairs(request, &pairs))
+	*part = (struct part){ .pairs = pairs, .target = target, .slots = slots };
+	pairs->options = options;
+	if (!read_pairs(request, pairs))
 		return EXIT_FAILED;
-	twins_pair(&pairs);
-	if (!changes_find(&pairs, &any))
+	twins_pair(pairs);
+	if (!changes_find(pairs, &any))
 		return EXIT_FAILED;
 	if (!any) {
 		message(MESSAGE_NOTE, "%s: no code that a patch could replace differs",
-			request->target);
+			request->path);
 		return EXIT_NOTHING;
 	}
 	if (!open_target(request, target, &symbols_are))
 		return EXIT_FAILED;
-	slots_read(target, &slots);
-	patch.slots = &slots;
-	if (!locate(&pairs, &slots, symbols_are) || !select_pieces(&patch) ||
-	    !check_users(&patch) || !check_layouts(&patch))
-		return EXIT_FAILED;
-	if (!patch.nr_pieces)
+	slots_read(target, slots);
+	return locate(pairs, slots, symbols_are) ? EXIT_MADE : EXIT_FAILED;
+}
+
+/* A patch is one piece of memory, from which all that it replaces can be reached. */
+static bool check_distance(const struct patch *patch)
+{
+	for (size_t i = 0; i < patch->nr && patch->nr > 1; i++) {
+		if (!patch->parts[i].target->executable)
+			continue;
+		error("%s is a program, and more than 2 GiB from any library in a process: one patch cannot be for both",
+		      patch->parts[i].target->path);
+		message(MESSAGE_NOTE, "-o DIR/ makes one patch for each");
+		return false;
+	}
+	return true;
+}
+
+static int make_one(const struct diff_request *request, const struct diff_target *targets,
+		    size_t nr, const char *out)
+{
+	struct patch patch = { .parts = xcalloc(nr, sizeof(*patch.parts)) };
+	bool good = true, any = false;
+	int ret;
+
+	for (size_t i = 0; i < nr; i++) {
+		ret = read_part(&targets[i], request->options, &patch.parts[patch.nr]);
+		if (ret == EXIT_FAILED)
+			return ret;
+		patch.parts[patch.nr].number = patch.nr;
+		patch.parts[patch.nr].patch = &patch;
+		patch.nr += ret == EXIT_MADE;
+	}
+	if (!patch.nr)
 		return EXIT_NOTHING;
-	ret = make(request, &patch);
-	if (ret == EXIT_MADE && request->options->explain)
-		explain(&patch);
+	if (!check_distance(&patch) || !select_pieces(&patch))
+		return EXIT_FAILED;
+	for (size_t i = 0; i < patch.nr; i++) {
+		good &= check_users(&patch.parts[i]) && check_layouts(&patch.parts[i]);
+		any |= patch.parts[i].nr_pieces;
+	}
+	if (!good || !any)
+		return good ? EXIT_NOTHING : EXIT_FAILED;
+	ret = make(request, out, &patch);
+	for (size_t i = 0; i < patch.nr && ret == EXIT_MADE && request->options->explain; i++)
+		explain(&patch.parts[i]);
 	return ret;
+}
+
+/* DIR/BUILD-ID.so */
+static char *path_in(const char *dir, const char *target)
+{
+	struct object object;
+	char *id;
+
+	if (!object_open(target, &object) || !check_target(&object))
+		return NULL;
+	if (mkdir(dir, 0777) && errno != EEXIST) {
+		error("%s: %s", dir, strerror(errno));
+		return NULL;
+	}
+	id = xcalloc(object.build_id_size + 1, 2);
+	for (size_t i = 0; i < object.build_id_size; i++)
+		snprintf(id + 2 * i, 3, "%02x", object.build_id[i]);
+	return xasprintf("%s%s.so", dir, id);
+}
+
+/* Failed if one failed; nothing if there is nothing in any. */
+static int worse(int status, int next)
+{
+	if (status == EXIT_FAILED || next == EXIT_FAILED)
+		return EXIT_FAILED;
+	return status == EXIT_MADE || next == EXIT_MADE ? EXIT_MADE : EXIT_NOTHING;
+}
+
+int diff_make(const struct diff_request *request)
+{
+	int status = EXIT_NOTHING;
+
+	if (request->out[strlen(request->out) - 1] != '/')
+		return make_one(request, request->targets, request->nr_targets, request->out);
+	for (size_t i = 0; i < request->nr_targets; i++) {
+		const char *out = path_in(request->out, request->targets[i].path);
+
+		status = worse(status, out ? make_one(request, &request->targets[i], 1, out) :
+					     EXIT_FAILED);
+	}
+	return status;
 }

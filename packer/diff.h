@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * ulp-packer diff: pairs of relocatable objects to a patch container.  "build"
- * makes the pairs by compiling and calls diff_make() once for each target.
+ * makes the pairs by compiling.
  */
 #ifndef PACKER_DIFF_H
 #define PACKER_DIFF_H
@@ -27,15 +27,27 @@ struct diff_pair {
 };
 
 /*
- * struct diff_request - what to make
- * @pairs: the units that the change reaches
- * @nr_pairs: number of them, not 0
- * @target: path of the binary that runs
+ * struct diff_target - one object that is patched
+ * @path: of the binary that runs
  * @debug: path of its separate debug file, or NULL
  * @twin: path of the unstripped output of the recorded build, or NULL.  It is
  *	used if it is the target's twin (same build-id, or the same code at the
  *	same addresses), else passed over with a note.
- * @out: path of the container
+ * @pairs: its units that the change reaches
+ * @nr_pairs: number of them
+ */
+struct diff_target {
+	const char *path, *debug, *twin;
+	const struct diff_pair *pairs;
+	size_t nr_pairs;
+};
+
+/*
+ * struct diff_request - what to make
+ * @targets: all that the patch is for; those in which nothing changes are left out,
+ *	with a note
+ * @nr_targets: number of them, not 0
+ * @out: path of the container; "DIR/": one for each target, DIR/BUILD-ID.so
  * @comment: lines for people; CVE-..., bsc#... and jsc#... in them become labels;
  *	NULL: none
  * @labels: more labels (at most 64 characters each, no control characters)
@@ -43,9 +55,8 @@ struct diff_pair {
  * @options: how; without a name it is that of @out
  */
 struct diff_request {
-	const struct diff_pair *pairs;
-	size_t nr_pairs;
-	const char *target, *debug, *twin;
+	const struct diff_target *targets;
+	size_t nr_targets;
 	const char *out, *comment;
 	const char *const *labels;
 	size_t nr_labels;
@@ -54,7 +65,7 @@ struct diff_request {
 
 /*
  * Returns EXIT_MADE, EXIT_FAILED (the reason was printed), or EXIT_NOTHING when
- * the pairs do not differ in code.  May be called several times.
+ * no pairs differ in code.  May be called several times.
  */
 int diff_make(const struct diff_request *request);
 

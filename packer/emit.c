@@ -50,7 +50,7 @@ static void align(struct buffer *buffer, size_t alignment)
 
 /* The tables of .ulp while they grow. */
 struct tables {
-	struct buffer functions, ranges, references, relocations, labels, strings, bytes;
+	struct buffer targets, functions, ranges, references, relocations, labels, strings, bytes;
 };
 
 static struct ulp_span span_text(struct tables *tables, const char *text)
@@ -97,6 +97,24 @@ static void add_function(struct tables *tables, const struct plan *plan,
 	put(&tables->functions, &out, sizeof(out));
 }
 
+static void add_target(struct tables *tables, const struct plan *plan, size_t nr_references)
+{
+	const struct object *object = plan->target;
+	struct ulp_container_target out = {
+		.first_function = tables->functions.size / sizeof(struct ulp_container_function),
+		.nr_functions = plan->nr_functions,
+		.nr_references = nr_references,
+		.text_start = object->text.start,
+		.text_end = object->text.end,
+	};
+
+	out.name = span_text(tables, object->name);
+	out.build_id = span_bytes(tables, object->build_id, object->build_id_size);
+	for (size_t i = 0; i < plan->nr_functions; i++)
+		add_function(tables, plan, &plan->functions[i]);
+	put(&tables->targets, &out, sizeof(out));
+}
+
 static void add_reference(struct tables *tables, const struct described_reference *reference)
 {
 	struct ulp_container_reference out = {
@@ -118,7 +136,10 @@ static void add_relocation(struct tables *tables, const struct fixup *fixup)
 		.value = fixup->value,
 		.addend = (uint64_t)fixup->addend,
 		.type = fixup->type,
-		.flags = fixup->own ? ULP_RELOCATION_OWN : 0,
+		.flags = (fixup->own ? ULP_RELOCATION_OWN : 0) |
+			 (fixup->import ? ULP_RELOCATION_IMPORT : 0) |
+			 (fixup->import && fixup->weak ? ULP_RELOCATION_WEAK : 0),
+		.target = fixup->target,
 	};
 
 	put(&tables->relocations, &out, sizeof(out));
@@ -140,8 +161,8 @@ static void add_table(struct buffer *section, unsigned int *n, uint32_t type, ui
 #define NR_TABLES	11
 
 /* .ulp, with id, digest and created still zero */
-static void build_section(const struct plan *plan, const struct ulp_container_origin *origin,
-			  struct buffer *section)
+static void build_section(const struct plan *plan, size_t nr,
+			  const struct ulp_container_origin *origin, struct buffer *section)
 {
 	const struct description *desc = plan->desc;
 	struct ulp_container_header header = {
@@ -151,21 +172,14 @@ static void build_section(const struct plan *plan, const struct ulp_container_or
 		.machine = EM_X86_64,
 	};
 	static const uint8_t no_tables[NR_TABLES * sizeof(struct ulp_table)];
-	struct ulp_container_target target = {
-		.nr_functions = plan->nr_functions,
-		.nr_references = desc->nr_references,
-		.text_start = plan->target->text.start,
-		.text_end = plan->target->text.end,
-	};
 	struct tables t = { 0 };
 	unsigned int n = 0;
 
 	header.header_size = sizeof(header) + header.nr_tables * sizeof(struct ulp_table);
 	header.name = span_text(&t, plan->name);
-	target.name = span_text(&t, plan->target->name);
-	target.build_id = span_bytes(&t, plan->target->build_id, plan->target->build_id_size);
-	for (size_t i = 0; i < plan->nr_functions; i++)
-		add_function(&t, plan, &plan->functions[i]);
+	/* only descriptions have references, and they are for one target */
+	for (size_t i = 0; i < nr; i++)
+		add_target(&t, &plan[i], i ? 0 : desc->nr_references);
 	for (size_t i = 0; i < desc->nr_references; i++)
 		add_reference(&t, &desc->references[i]);
 	for (size_t i = 0; i < plan->nr_fixups; i++)
@@ -177,7 +191,8 @@ static void build_section(const struct plan *plan, const struct ulp_container_or
 	}
 	put(section, &header, sizeof(header));
 	put(section, no_tables, header.nr_tables * sizeof(struct ulp_table));
-	add_table(section, &n, ULP_TABLE_TARGET, sizeof(target), &target, sizeof(target));
+	add_table(section, &n, ULP_TABLE_TARGET, sizeof(struct ulp_container_target),
+		  t.targets.data, t.targets.size);
 	add_table(section, &n, ULP_TABLE_FUNCTION, sizeof(struct ulp_container_function),
 		  t.functions.data, t.functions.size);
 	add_table(section, &n, ULP_TABLE_RANGE, sizeof(struct ulp_container_range), t.ranges.data,
@@ -244,7 +259,8 @@ struct layout {
 	size_t ulp, revert;	/* offsets */
 };
 
-static bool build_file(const struct plan *plan, struct buffer *out, struct layout *layout)
+static bool build_file(const struct plan *plan, size_t nr, struct buffer *out,
+		       struct layout *layout)
 {
 	struct ulp_container_revert revert = {
 		.magic = ULP_REVERT_MAGIC,
@@ -266,7 +282,7 @@ static bool build_file(const struct plan *plan, struct buffer *out, struct layou
 	origin.shoff = header.e_shoff;
 	origin.shnum = header.e_shnum;
 	origin.shstrndx = header.e_shstrndx;
-	build_section(plan, &origin, &section);
+	build_section(plan, nr, &origin, &section);
 
 	sha256_init(&sha);
 	sha256_update(&sha, size, file);
@@ -408,7 +424,7 @@ failed:
 	return false;
 }
 
-bool emit(const struct plan *plan, const char *out, char id[65])
+bool emit(const struct plan *plan, size_t nr, const char *out, char id[65])
 {
 	struct buffer file = { 0 };
 	struct layout layout;
@@ -418,7 +434,7 @@ bool emit(const struct plan *plan, const char *out, char id[65])
 	char *real;
 	bool good;
 
-	if (!build_file(plan, &file, &layout))
+	if (!build_file(plan, nr, &file, &layout))
 		return false;
 	sha256_init(&sha);
 	sha256_update(&sha, file.size, file.data);

@@ -14,6 +14,7 @@
 
 struct spot {
 	struct fields *fields;
+	struct part *part;
 	const struct piece *piece;
 	const struct reference *reference;
 	struct meaning meaning;
@@ -66,11 +67,39 @@ static void add_rela(struct fields *fields, uint64_t place, uint32_t type, size_
 		(Elf64_Rela){ place, ELF64_R_INFO((uint64_t)symbol, type), addend };
 }
 
+/* An address of the target, or (MEANS_OWN) of the patch. */
 static void add_fixup(struct fields *fields, uint64_t place, uint32_t type, uint64_t value,
-		      int64_t addend, bool own, const char *name)
+		      int64_t addend, const struct meaning *meaning)
 {
-	append(fields->fixups, fields->nr_fixups) =
-		(struct fixup){ place, value, addend, type, own, name };
+	bool own = meaning->kind == MEANS_OWN;
+
+	append(fields->fixups, fields->nr_fixups) = (struct fixup){
+		.place = place, .value = value, .addend = addend, .type = type, .own = own,
+		.target = own ? 0 : meaning->part->number, .name = meaning->name,
+	};
+}
+
+/* ld.so's own tables have no place for which target it is, or another version. */
+static bool is_plain_import(const struct meaning *meaning)
+{
+	return meaning->part->patch->nr == 1 && !meaning->version;
+}
+
+/* What a name means, into memory that may be written. */
+static void add_import(struct fields *fields, uint64_t place, uint32_t type, int64_t addend,
+		       const struct meaning *meaning)
+{
+	if (is_plain_import(meaning)) {
+		add_rela(fields, place, type, import_number(fields, meaning), addend);
+		return;
+	}
+	append(fields->fixups, fields->nr_fixups) = (struct fixup){
+		.place = place, .addend = addend, .import = true, .weak = meaning->weak,
+		.type = type == R_X86_64_GLOB_DAT || type == R_X86_64_JUMP_SLOT ? R_X86_64_64 : type,
+		.target = meaning->part->number,
+		.name = meaning->version ? xasprintf("%s@%s", meaning->name, meaning->version) :
+					   meaning->name,
+	};
 }
 
 static unsigned int slot_size(uint32_t type)
@@ -89,47 +118,43 @@ static unsigned int slot_size(uint32_t type)
 static void fill_slot(struct fields *fields, const struct need *need)
 {
 	const struct meaning *meaning = &need->meaning;
-	uint64_t tls_size = fields->patch->slots->tls_size;
-	size_t symbol = meaning->kind == MEANS_IMPORT ? import_number(fields, meaning) : 0;
+	uint64_t tls_size = meaning->part->slots->tls_size;
+	bool import = meaning->kind == MEANS_IMPORT;
 
+	if (import && need->type != R_X86_64_DTPMOD64 && need->type != R_X86_64_DTPOFF64) {
+		add_import(fields, need->slot, need->type, 0, meaning);
+		return;
+	}
 	switch (need->type) {
 	case R_X86_64_GLOB_DAT:
 	case R_X86_64_JUMP_SLOT:
-		if (symbol)
-			add_rela(fields, need->slot, need->type, symbol, 0);
-		else if (meaning->kind == MEANS_OWN)
+		if (meaning->kind == MEANS_OWN)
 			add_rela(fields, need->slot, R_X86_64_RELATIVE, 0,
 				 (int64_t)meaning->piece->value + need->to);
 		else if (meaning->kind == MEANS_TARGET)
-			add_fixup(fields, need->slot, R_X86_64_64, meaning->value, need->to, false,
-				  meaning->name);
+			add_fixup(fields, need->slot, R_X86_64_64, meaning->value, need->to,
+				  meaning);
 		else
 			write_field(fields, need->slot, meaning->value, 8);
 		return;
 	case R_X86_64_TPOFF64:
-		if (symbol)
-			add_rela(fields, need->slot, need->type, symbol, 0);
-		else if (fields->patch->target->executable)
+		if (meaning->part->target->executable)
 			write_field(fields, need->slot, meaning->value + (uint64_t)need->to -
 				    tls_size, 8);
 		else
-			add_fixup(fields, need->slot, need->type, meaning->value, need->to, false,
-				  meaning->name);
+			add_fixup(fields, need->slot, need->type, meaning->value, need->to,
+				  meaning);
 		return;
 	case R_X86_64_TLSDESC:
-		if (symbol)
-			add_rela(fields, need->slot, need->type, symbol, 0);
-		else
-			add_fixup(fields, need->slot, need->type, meaning->value, need->to, false,
-				  meaning->name);
+		add_fixup(fields, need->slot, need->type, meaning->value, need->to, meaning);
 		return;
 	default:	/* module and offset; DTPOFF64 stands for the module alone */
-		if (symbol) {
-			add_rela(fields, need->slot, R_X86_64_DTPMOD64, symbol, 0);
-			add_rela(fields, need->slot + 8, R_X86_64_DTPOFF64, symbol, 0);
+		if (import) {
+			add_import(fields, need->slot, R_X86_64_DTPMOD64, 0, meaning);
+			add_import(fields, need->slot + 8, R_X86_64_DTPOFF64, 0, meaning);
 			return;
 		}
-		add_fixup(fields, need->slot, R_X86_64_DTPMOD64, 0, 0, false, meaning->name);
+		add_fixup(fields, need->slot, R_X86_64_DTPMOD64, 0, 0, meaning);
 		if (need->type == R_X86_64_DTPMOD64)
 			write_field(fields, need->slot + 8, meaning->value + (uint64_t)need->to, 8);
 	}
@@ -143,7 +168,11 @@ static bool same_meaning(const struct meaning *a, const struct meaning *b)
 	case MEANS_OWN:
 		return a->piece == b->piece;
 	case MEANS_IMPORT:
-		return !strcmp(a->name, b->name);
+		return a->part == b->part && !strcmp(a->name, b->name) &&
+		       !a->version == !b->version &&
+		       (!a->version || !strcmp(a->version, b->version));
+	case MEANS_TARGET:
+		return a->part == b->part && a->value == b->value;
 	default:
 		return a->value == b->value;
 	}
@@ -156,7 +185,7 @@ static struct need *need(struct fields *fields, uint32_t type, const struct mean
 
 	for (size_t i = 0; i < fields->nr_needs; i++)
 		if (fields->needs[i].type == type && fields->needs[i].to == to &&
-		    (type == R_X86_64_DTPOFF64 ||
+		    (type == R_X86_64_DTPOFF64 ? fields->needs[i].meaning.part == meaning->part :
 		     same_meaning(&fields->needs[i].meaning, meaning)))
 			return &fields->needs[i];
 	new = &append(fields->needs, fields->nr_needs);
@@ -193,13 +222,13 @@ static bool is_branch(const struct spot *spot)
 }
 
 /* The address that a program at a fixed place has for a function of a library. */
-static bool canonical_entry(const struct fields *fields, const char *name, uint64_t *value)
+static bool canonical_entry(const struct meaning *meaning, uint64_t *value)
 {
-	const struct object *target = fields->patch->target;
+	const struct object *target = meaning->part->target;
 
 	for (size_t i = 0; i < target->nr_symbols && target->executable; i++)
 		if (!target->symbols[i].defined && target->symbols[i].value &&
-		    !strcmp(target->symbols[i].name, name)) {
+		    !strcmp(target->symbols[i].name, meaning->name)) {
 			*value = target->symbols[i].value;
 			return true;
 		}
@@ -217,7 +246,7 @@ static bool relative_field(struct spot *spot)
 			       spot->place);
 	case MEANS_TARGET:
 		add_fixup(spot->fields, spot->place, R_X86_64_PC32, meaning->value,
-			  reference->addend, false, meaning->name);
+			  reference->addend, meaning);
 		return true;
 	case MEANS_IMPORT:
 		if (is_branch(spot))
@@ -226,6 +255,11 @@ static bool relative_field(struct spot *spot)
 				       spot->place);
 		break;
 	case MEANS_NUMBER:
+		/* a weak function that nobody defines is at 0, and not called */
+		if (is_branch(spot))
+			return write32(spot, need(spot->fields, R_X86_64_JUMP_SLOT, meaning,
+						   0)->stub + (uint64_t)reference->addend -
+				       spot->place);
 		break;
 	}
 	return unsupported(spot, meaning->kind == MEANS_NUMBER ? "an absolute number" :
@@ -240,7 +274,7 @@ static bool absolute_field(struct spot *spot)
 	unsigned int size = reference_size(type);
 
 	if (meaning->kind == MEANS_IMPORT && type != R_X86_64_64 &&
-	    canonical_entry(spot->fields, meaning->name, &meaning->value))
+	    canonical_entry(meaning, &meaning->value))
 		meaning->kind = MEANS_TARGET;
 	switch (meaning->kind) {
 	case MEANS_OWN:
@@ -249,11 +283,11 @@ static bool absolute_field(struct spot *spot)
 				 (int64_t)meaning->piece->value + reference->addend);
 		else
 			add_fixup(spot->fields, spot->place, type, meaning->piece->value,
-				  reference->addend, true, meaning->name);
+				  reference->addend, meaning);
 		return true;
 	case MEANS_TARGET:
 		add_fixup(spot->fields, spot->place, type, meaning->value, reference->addend,
-			  false, meaning->name);
+			  meaning);
 		return true;
 	case MEANS_NUMBER:
 		write_field(spot->fields, spot->place, meaning->value +
@@ -261,8 +295,7 @@ static bool absolute_field(struct spot *spot)
 		return true;
 	case MEANS_IMPORT:
 		if (type == R_X86_64_64 && spot->piece->writable) {
-			add_rela(spot->fields, spot->place, type,
-				 import_number(spot->fields, meaning), reference->addend);
+			add_import(spot->fields, spot->place, type, reference->addend, meaning);
 			return true;
 		}
 		if (meaning->weak && type != R_X86_64_64) {
@@ -287,7 +320,7 @@ static bool offset_field(struct spot *spot, uint64_t from)
 
 static bool fill_field(struct spot *spot)
 {
-	const struct patch *patch = spot->fields->patch;
+	const struct part *part = spot->part;
 
 	switch (spot->reference->type) {
 	case R_X86_64_NONE:
@@ -322,18 +355,18 @@ static bool fill_field(struct spot *spot)
 	case R_X86_64_DTPOFF64:
 		return offset_field(spot, 0);
 	case R_X86_64_TPOFF32:
-		if (!patch->target->executable)
+		if (!part->target->executable)
 			return unsupported(spot, "which only programs can have, not libraries");
-		return offset_field(spot, patch->slots->tls_size);
+		return offset_field(spot, part->slots->tls_size);
 	default:
 		break;
 	}
 	return unsupported(spot, "which is not supported");
 }
 
-static bool fill_piece(struct fields *fields, const struct piece *piece)
+static bool fill_piece(struct fields *fields, struct part *part, const struct piece *piece)
 {
-	struct spot spot = { .fields = fields, .piece = piece };
+	struct spot spot = { .fields = fields, .part = part, .piece = piece };
 	bool good = true;
 
 	if (fields->image && piece->bytes)
@@ -341,7 +374,7 @@ static bool fill_piece(struct fields *fields, const struct piece *piece)
 	for (size_t i = 0; i < piece->nr_references; i++) {
 		spot.reference = &piece->references[i];
 		spot.place = piece->value + spot.reference->offset;
-		good &= resolve_meaning(fields->patch, piece, spot.reference, &spot.meaning) &&
+		good &= resolve_meaning(part, piece, spot.reference, &spot.meaning) &&
 			fill_field(&spot);
 	}
 	if (piece->kind == PIECE_FRAME && piece->parent)
@@ -367,8 +400,9 @@ bool fields_fill(struct fields *fields)
 
 	fields->nr_relas = 0;
 	fields->nr_fixups = 0;
-	for (size_t i = 0; i < patch->nr_pieces; i++)
-		good &= fill_piece(fields, patch->pieces[i]);
+	for (size_t p = 0; p < patch->nr; p++)
+		for (size_t i = 0; i < patch->parts[p].nr_pieces; i++)
+			good &= fill_piece(fields, &patch->parts[p], patch->parts[p].pieces[i]);
 	for (size_t i = 0; i < fields->nr_needs; i++) {
 		fill_slot(fields, &fields->needs[i]);
 		fill_stub(fields, &fields->needs[i]);

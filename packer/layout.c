@@ -14,7 +14,7 @@
 #include "unit.h"
 
 struct checked {
-	const struct patch *patch;
+	const struct part *part;
 	const struct pair *pair;
 	struct types orig, patched;
 };
@@ -200,9 +200,9 @@ static const char *difference(const struct type *orig, const struct type *patche
 
 /* ---- who has such a type ---- */
 
-static bool is_allowed(const struct patch *patch, const char *what, const char *name)
+static bool is_allowed(const struct part *part, const char *what, const char *name)
 {
-	const struct options *options = patch->pairs->request->options;
+	const struct options *options = part->pairs->options;
 
 	for (size_t i = 0; i < options->nr_new_layouts; i++)
 		if (!strcmp(options->new_layouts[i], name)) {
@@ -246,7 +246,7 @@ static enum fate fate_of(const struct checked *checked, const char *name, struct
 			return fate;
 	}
 	if (!*out) {
-		*out = global_piece(checked->patch->pairs, true, name);
+		*out = global_piece(checked->part->pairs, true, name);
 		fate = *out ? piece_fate(*out) : FATE_NONE;
 	}
 	return fate;
@@ -319,7 +319,7 @@ static const char *use_in_function(const struct checked *checked, struct entity 
 		return xasprintf("the function '%s' returns a pointer to it: to one that was made before, maybe",
 				 function->name);
 	user = fate == FATE_REPLACED && (result || has_argument(&use->any, &function->die)) ?
-		function_user(checked->patch, piece) : NULL;
+		function_user(checked->part, piece) : NULL;
 	return user ? xasprintf("the function '%s' has it as argument or result, and %s",
 				function->name, user) : NULL;
 }
@@ -367,7 +367,7 @@ static bool check_type(struct checked *checked, const struct type *orig,
 	struct frame_use use = { .any = { .type = patched, .by_pointers = true },
 				 .direct = { .type = patched } };
 
-	if (!what || is_allowed(checked->patch, "type", orig->name))
+	if (!what || is_allowed(checked->part, "type", orig->name))
 		return true;
 	why = use_of(checked, &use);
 	free(use.any.marks);
@@ -404,8 +404,8 @@ static bool check_function(const struct checked *checked, const struct entity *p
 	if (!patched->body || !orig || !strcmp(orig->type, patched->type) ||
 	    fate_of(checked, patched->name, &piece) != FATE_REPLACED)
 		return true;
-	user = function_user_outside(checked->patch, piece);
-	if (!user || is_allowed(checked->patch, "function", patched->name))
+	user = function_user_outside(checked->part, piece);
+	if (!user || is_allowed(checked->part, "function", patched->name))
 		return true;
 	error("%s: '%s' is '%s' instead of '%s', and %s", checked->pair->patched.name,
 	      patched->name, patched->type, orig->type, user);
@@ -425,7 +425,7 @@ static bool check_variable(const struct checked *checked, const struct entity *p
 		return true;
 	fate_of(checked, patched->name, &piece);
 	if (!piece || !piece->twin || piece->kind == PIECE_CONST ||
-	    is_allowed(checked->patch, "variable", patched->name))
+	    is_allowed(checked->part, "variable", patched->name))
 		return true;
 	error("%s: the variable '%s' is '%s' instead of '%s': a running process has the old one",
 	      checked->pair->patched.name, patched->name, patched->type, orig->type);
@@ -453,14 +453,14 @@ static bool check_pair(struct checked *checked)
 	return good;
 }
 
-bool check_layouts(const struct patch *patch)
+bool check_layouts(const struct part *part)
 {
-	struct checked checked = { .patch = patch };
+	struct checked checked = { .part = part };
 	const char *without = NULL;
 	bool good = true;
 
-	for (size_t i = 0; i < patch->pairs->nr; i++) {
-		checked.pair = &patch->pairs->pairs[i];
+	for (size_t i = 0; i < part->pairs->nr; i++) {
+		checked.pair = &part->pairs->pairs[i];
 		if (checked.pair->absent || !checked.pair->orig.path ||
 		    !checked.pair->patched.path)
 			continue;

@@ -15,7 +15,7 @@
 
 #define PAGE	4096ULL
 
-enum part {
+enum segment_part {
 	PART_NONE, PART_DYNSYM, PART_DYNSTR, PART_RELA, PART_RODATA, PART_EXCEPT, PART_FRAME,
 	PART_FRAME_HDR, PART_PLT, PART_TEXT, PART_RELRO, PART_GOT, PART_DYNAMIC, PART_DATA,
 	PART_BSS, PART_SYMTAB, PART_STRTAB, PART_NAMES, NR_PARTS
@@ -63,7 +63,7 @@ static bool needs_relocation(const struct piece *piece)
 	return false;
 }
 
-static enum part part_of(const struct piece *piece)
+static enum segment_part part_of(const struct piece *piece)
 {
 	const char *section = piece->unit->sections[piece->section].name;
 
@@ -89,7 +89,7 @@ static uint64_t align_up(uint64_t value, uint64_t align)
 }
 
 /* A string table; returns where @text went. */
-static uint32_t add_string(struct layout *layout, enum part part, const char *text)
+static uint32_t add_string(struct layout *layout, enum segment_part part, const char *text)
 {
 	size_t size = strlen(text) + 1, at = layout->parts[part].size;
 	char *more;
@@ -109,9 +109,10 @@ static uint32_t add_string(struct layout *layout, enum part part, const char *te
 /* Offsets in their parts, for the time being. */
 static void arrange_pieces(struct layout *layout)
 {
-	for (size_t i = 0; i < layout->patch->nr_pieces; i++) {
-		struct piece *piece = layout->patch->pieces[i];
-		enum part part = part_of(piece);
+	struct piece *piece;
+
+	for_each_patch_piece(layout->patch, piece) {
+		enum segment_part part = part_of(piece);
 		uint64_t align = part == PART_FRAME ? 1 : piece->align;
 
 		/* As the compiler aligns functions. */
@@ -171,12 +172,10 @@ static void place_all(struct layout *layout)
 {
 	struct fields *fields = &layout->fields;
 	uint64_t slot = layout->parts[PART_GOT].start, stub = layout->parts[PART_PLT].start;
+	struct piece *piece;
 
-	for (size_t i = 0; i < layout->patch->nr_pieces; i++) {
-		struct piece *piece = layout->patch->pieces[i];
-
+	for_each_patch_piece(layout->patch, piece)
 		piece->value += layout->parts[part_of(piece)].start;
-	}
 	for (size_t i = 0; i < fields->nr_needs; i++) {
 		struct need *need = &fields->needs[i];
 
@@ -204,9 +203,9 @@ static void write_frame_hdr(struct layout *layout, uint8_t *image)
 	static const uint8_t encodings[] = { 1, 0x1b, 0x03, 0x3b };
 	int32_t (*table)[2] = xcalloc(layout->nr_frames, sizeof(*table));
 	uint32_t header[2] = { layout->parts[PART_FRAME].start - (start + 4), 0 };
+	const struct piece *frame;
 
-	for (size_t i = 0; i < layout->patch->nr_pieces; i++) {
-		const struct piece *frame = layout->patch->pieces[i];
+	for_each_patch_piece(layout->patch, frame) {
 		const struct reference *code = frame->references;
 
 		if (frame->kind != PIECE_FRAME || !frame->parent)
@@ -262,10 +261,10 @@ static void write_imports(struct layout *layout, uint8_t *image, const uint32_t 
 /* For debuggers and people. */
 static void add_symbols(struct layout *layout)
 {
-	append(layout->symbols, layout->nr_symbols) = (Elf64_Sym){ 0 };
-	for (size_t i = 0; i < layout->patch->nr_pieces; i++) {
-		const struct piece *piece = layout->patch->pieces[i];
+	const struct piece *piece;
 
+	append(layout->symbols, layout->nr_symbols) = (Elf64_Sym){ 0 };
+	for_each_patch_piece(layout->patch, piece) {
 		if (!piece->symbol)
 			continue;
 		append(layout->symbols, layout->nr_symbols) = (Elf64_Sym){
@@ -281,7 +280,7 @@ static void add_symbols(struct layout *layout)
 }
 
 static Elf64_Phdr segment(const struct layout *layout, uint32_t type, uint32_t flags,
-			  enum part first, enum part last)
+			  enum segment_part first, enum segment_part last)
 {
 	uint64_t start = first == PART_NONE ? 0 : layout->parts[first].start;
 	uint64_t end = layout->parts[last].start + layout->parts[last].size;

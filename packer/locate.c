@@ -91,6 +91,31 @@ static bool same_plain(const char *name, const char *plain)
 	return same;
 }
 
+/* By "name@version" of its own, which the target has as one of its versions. */
+static void try_versions(struct locator *locator, struct search *search)
+{
+	const struct object *target = locator->target;
+	const struct unit *unit = search->piece->unit;
+
+	for (size_t k = 1; k < unit->nr_symbols; k++) {
+		const struct unit_symbol *ours = &unit->symbols[k];
+		const char *version = name_version(ours->name);
+
+		if (ours->piece != search->piece || ours->value != search->piece->start || !version)
+			continue;
+		for (size_t i = 0; i < target->nr_symbols; i++) {
+			const struct symbol *symbol = &target->symbols[i];
+
+			if (!is_code_symbol(symbol) || !symbol->version ||
+			    strcmp(symbol->version, version) != 0 ||
+			    !same_without_version(ours->name, symbol->name))
+				continue;
+			search->named = true;
+			try_place(locator, search, symbol->value);
+		}
+	}
+}
+
 static void try_names(struct locator *locator, struct search *search)
 {
 	const struct object *target = locator->target;
@@ -132,6 +157,8 @@ static void find_places(struct locator *locator, struct search *search)
 	const struct object *target = locator->target;
 
 	try_names(locator, search);
+	if (!search->named)
+		try_versions(locator, search);
 	if (search->named)
 		return;
 	if (target->has_symtab) {
@@ -144,6 +171,12 @@ static void find_places(struct locator *locator, struct search *search)
 		try_undescribed(locator, search);
 	if (!search->nr && !search->piece->missed)
 		search->piece->missed = "no code of the target begins like it";
+}
+
+/* Nobody defines it: what the linker made of calls of it, some address, means nothing. */
+static bool is_absent(const struct unit_symbol *symbol)
+{
+	return symbol->bound && symbol->bind == STB_WEAK && !symbol->addr;
 }
 
 /* Whether what one place says agrees with what is known. */
@@ -165,7 +198,8 @@ static bool agrees(const struct search *search, const struct match *match)
 		if (to && ((to->found && to->addr != bound->addr) ||
 			   (to->hint && to->hint != bound->addr)))
 			return false;
-		if (!to && reference->symbol->bound && reference->symbol->addr != bound->addr)
+		if (!to && reference->symbol->bound && reference->symbol->addr != bound->addr &&
+		    reference->symbol->bind != STB_WEAK)
 			return false;
 	}
 	return true;
@@ -191,8 +225,9 @@ static void commit_pointers(struct locator *locator, struct piece *data)
 			continue;
 		bound.addr -= (uint64_t)reference->to;
 		if (bound.imported && (!reference->symbol ||
-				       strcmp(slot->symbol, reference->symbol->name) != 0))
+				       !same_without_version(reference->symbol->name, slot->symbol)))
 			continue;
+		bound.version = bound.imported ? slot->version : NULL;
 		commit_reference(locator, data, reference, &bound);
 	}
 }
@@ -204,11 +239,15 @@ static void commit_reference(struct locator *locator, const struct piece *user,
 
 	if (!bound->known)
 		return;
+	if (to && piece_thunk(to, reference->to))
+		return;		/* behind a function that may be elsewhere */
 	if (reference->symbol) {
+		if (bound->imported)
+			reference->symbol->version = bound->version;
+		else if (!is_absent(reference->symbol))
+			reference->symbol->addr = bound->addr;
 		reference->symbol->bound |= !bound->imported;
 		reference->symbol->imported |= bound->imported;
-		if (!bound->imported)
-			reference->symbol->addr = bound->addr;
 	}
 	if (bound->imported)
 		return;
@@ -229,6 +268,22 @@ static void commit_reference(struct locator *locator, const struct piece *user,
 		commit_pointers(locator, to);
 }
 
+/* The ways into a virtual function that are behind it. */
+static void commit_thunks(const struct locator *locator, const struct piece *piece)
+{
+	struct unit *unit = piece->unit;
+
+	for (size_t i = 1; i < unit->nr_symbols; i++) {
+		struct unit_symbol *symbol = &unit->symbols[i];
+		int64_t at = (int64_t)(symbol->value - piece->start);
+
+		if (symbol->piece != piece || symbol != piece_thunk(piece, at))
+			continue;
+		symbol->addr = match_place(locator->slots, piece, piece->addr, (uint64_t)at);
+		symbol->bound = symbol->addr;
+	}
+}
+
 static void commit(struct locator *locator, struct search *search, const struct match *match)
 {
 	struct piece *piece = search->piece;
@@ -244,6 +299,7 @@ static void commit(struct locator *locator, struct search *search, const struct 
 		piece->proof = "matched, in one place only";
 	for (size_t i = 0; i < piece->nr_references; i++)
 		commit_reference(locator, piece, &piece->references[i], &match->bound[i]);
+	commit_thunks(locator, piece);
 }
 
 /* The one place left, or NULL. */

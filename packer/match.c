@@ -11,7 +11,7 @@
 
 #include "unit.h"
 
-#define INSN_MAX	15
+#define INSN_MAX	16	/* and the longest relaxed sequence */
 #define NOWHERE		UINT64_MAX
 
 /* A branch inside of the piece: checked when all places are known. */
@@ -79,13 +79,17 @@ static bool bind_import(struct walk *walk, const struct slot *slot)
 	const struct reference *reference = walk->reference;
 	struct bound *bound = &walk->match->bound[reference - walk->piece->references];
 
+	const char *version = reference->symbol ? name_version(reference->symbol->name) : NULL;
+
 	if (!reference->symbol || reference->symbol->bind == STB_LOCAL ||
-	    strcmp(slot->symbol, reference->symbol->name) != 0)
+	    !same_without_version(reference->symbol->name, slot->symbol) ||
+	    (version && slot->version && strcmp(version, slot->version) != 0))
 		return differ(walk, reference->offset,
 			      xasprintf("it uses '%s', the target '%s'", target_name(reference),
 					slot->symbol));
 	bound->known = true;
 	bound->imported = true;
+	bound->version = slot->version;
 	bound->addr = 0;
 	return true;
 }
@@ -130,19 +134,33 @@ static bool bind_tls(struct walk *walk, uint64_t offset)
 	return bind(walk, offset - (uint64_t)walk->reference->to);
 }
 
-static bool bind_tls_slot(struct walk *walk, uint64_t addr)
+static bool no_tls_slot(struct walk *walk)
 {
+	return differ(walk, walk->reference->offset,
+		      "the target's slot is not for a thread-local variable");
+}
+
+/* Initial exec: the slot has the distance to the thread pointer. */
+static bool bind_distance_slot(struct walk *walk, uint64_t addr)
+{
+	const struct slot *slot = slot_at(walk->slots, addr);
 	uint64_t value;
 
+	if (slot && slot->type == R_X86_64_TPOFF64)
+		return slot->symbol ? bind_import(walk, slot) : bind(walk, slot->value);
+	if (!slot && slots_pointer(walk->slots, addr, &value))	/* linked statically */
+		return bind(walk, value + walk->slots->tls_size);
+	return no_tls_slot(walk);
+}
+
+static bool bind_tls_slot(struct walk *walk, uint64_t addr)
+{
 	const struct slot *slot = slot_at(walk->slots, addr);
+	uint64_t value;
 
 	switch (walk->reference->type) {
 	case R_X86_64_GOTTPOFF:
-		if (slot && slot->type == R_X86_64_TPOFF64)
-			return slot->symbol ? bind_import(walk, slot) : bind(walk, slot->value);
-		if (!slot && slots_pointer(walk->slots, addr, &value))	/* linked statically */
-			return bind(walk, value + walk->slots->tls_size);
-		break;
+		return bind_distance_slot(walk, addr);
 	case R_X86_64_GOTPC32_TLSDESC:
 		if (slot && slot->type == R_X86_64_TLSDESC)
 			return slot->symbol ? bind_import(walk, slot) : bind(walk, slot->value);
@@ -157,8 +175,7 @@ static bool bind_tls_slot(struct walk *walk, uint64_t addr)
 		if (slots_pointer(walk->slots, addr + 8, &value))
 			return bind(walk, value);
 	}
-	return differ(walk, walk->reference->offset,
-		      "the target's slot is not for a thread-local variable");
+	return no_tls_slot(walk);
 }
 
 static int64_t read_field(const uint8_t *field, unsigned int size)
@@ -209,6 +226,9 @@ static bool read_back(struct walk *walk, const uint8_t *field, uint64_t addr, ui
 		return bind_tls(walk, value + walk->slots->tls_size);
 	case R_X86_64_DTPOFF32:
 	case R_X86_64_DTPOFF64:
+		/* relaxed in programs: the distance to the thread pointer behind the block */
+		if ((int64_t)value < 0)
+			value += walk->slots->tls_size;
 		return bind_tls(walk, value);
 	case R_X86_64_GOTTPOFF:
 	case R_X86_64_TLSGD:
@@ -245,6 +265,16 @@ static bool relaxed(struct walk *walk, const uint8_t *ours, const uint8_t *their
 		*good = bind(walk, value + walk->slots->tls_size);
 		return true;
 	}
+	if (reference->type == R_X86_64_GOTPC32_TLSDESC) {
+		/* mov from a slot, or of a number; the call is a nop then */
+		if (theirs[length - 6] == 0x8b)
+			*good = bind_distance_slot(walk, addr + length + value);
+		else if (theirs[length - 6] == 0xc7)
+			*good = bind(walk, value + walk->slots->tls_size);
+		else
+			return false;
+		return true;
+	}
 	if (reference->type != R_X86_64_GOTPCRELX && reference->type != R_X86_64_REX_GOTPCRELX &&
 	    reference->type != R_X86_64_GOTPCREL)
 		return false;
@@ -263,24 +293,44 @@ static bool relaxed(struct walk *walk, const uint8_t *ours, const uint8_t *their
 	return true;
 }
 
-/* General and local dynamic accesses of a library's code in a program. */
-static unsigned int relaxed_tls(struct walk *walk, const uint8_t *theirs, size_t left)
+/*
+ * General and local dynamic accesses of a library's code in a program, as long as they
+ * were there with the call of __tls_get_addr(); 0: it is none.
+ */
+static unsigned int relaxed_tls(struct walk *walk, const uint8_t *theirs, uint64_t addr, size_t left,
+				bool *good)
 {
 	static const uint8_t thread_pointer[] = { 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0 };
-	static const uint8_t prefixes[] = { 0x66, 0x66, 0x66 };
 	const struct reference *reference = walk->reference;
+	unsigned int prefixes = 0;
+	uint64_t value;
 
+	*good = true;
 	if (reference->type == R_X86_64_TLSGD && left >= 16 &&
-	    !memcmp(theirs, thread_pointer, sizeof(thread_pointer)) &&
-	    theirs[9] == 0x48 && theirs[10] == 0x8d && theirs[11] == 0x80) {
-		bind(walk, (uint64_t)read_field(theirs + 12, 4) + walk->slots->tls_size);
+	    !memcmp(theirs, thread_pointer, sizeof(thread_pointer)) && theirs[9] == 0x48) {
+		value = (uint64_t)read_field(theirs + 12, 4);
+		if (theirs[10] == 0x8d && theirs[11] == 0x80)
+			*good = bind(walk, value + walk->slots->tls_size);
+		else if (theirs[10] == 0x03 && theirs[11] == 0x05)
+			*good = bind_distance_slot(walk, addr + 16 + value);
+		else
+			return 0;
 		return 16;
 	}
-	if (reference->type == R_X86_64_TLSLD && left >= 12 &&
-	    !memcmp(theirs, prefixes, sizeof(prefixes)) &&
-	    !memcmp(theirs + 3, thread_pointer, sizeof(thread_pointer)))
-		return 12;
+	while (prefixes < left && theirs[prefixes] == 0x66)
+		prefixes++;
+	if (reference->type == R_X86_64_TLSLD && (prefixes == 3 || prefixes == 4) &&
+	    left >= prefixes + sizeof(thread_pointer) &&
+	    !memcmp(theirs + prefixes, thread_pointer, sizeof(thread_pointer)))
+		return prefixes + sizeof(thread_pointer);
 	return 0;
+}
+
+/* The call of a descriptor that there is none of. */
+static bool relaxed_call(const struct walk *walk, const uint8_t *theirs, size_t left)
+{
+	return walk->reference->type == R_X86_64_TLSDESC_CALL && left >= 2 && theirs[0] == 0x66 &&
+	       theirs[1] == 0x90;
 }
 
 /* The references of the instruction [@at, @at + @length) */
@@ -360,6 +410,12 @@ static bool match_one(struct walk *walk, uint64_t *at, uint64_t *addr)
 	theirs = bytes_at(walk, *addr, &left);
 	if (!theirs || !insn_decode(theirs, left, &b))
 		return other_code(walk, *at, *addr, NULL, 0);
+	if (nr && relaxed_call(walk, theirs, left)) {
+		walk->reference += nr;
+		*at += a.length;
+		*addr += 2;
+		return true;
+	}
 	if (b.nop) {
 		*addr += b.length;
 		return true;
@@ -370,7 +426,9 @@ static bool match_one(struct walk *walk, uint64_t *at, uint64_t *addr)
 		taken = b.length;
 	} else if (nr && !(a.length == b.length &&
 			   same_but_fields(walk, *at, theirs, a.length, nr))) {
-		taken = relaxed_tls(walk, theirs, left);
+		taken = relaxed_tls(walk, theirs, *addr, left, &good);
+		if (taken && !good)
+			return false;
 		if (taken) {
 			/* The call of __tls_get_addr() is part of it. */
 			if (!insn_decode(ours + a.length, walk->piece->size - *at - a.length, &b))
@@ -511,29 +569,35 @@ static bool match_end(struct walk *walk)
 	return true;
 }
 
-bool match_at(const struct slots *slots, const struct piece *piece, uint64_t addr,
-	      struct match *match)
+static bool match_all(struct walk *walk)
 {
-	struct walk walk = {
-		.slots = slots, .piece = piece, .match = match,
-		.reference = piece->references,
-		.references_end = piece->references + piece->nr_references,
-	};
+	const struct piece *piece = walk->piece;
+	struct match *match = walk->match;
 	uint64_t at = 0;
 	bool good = true;
 
-	memset(match, 0, sizeof(*match));
-	match->addr = addr;
+	walk->reference = piece->references;
+	walk->references_end = piece->references + piece->nr_references;
 	match->bound = xcalloc(piece->nr_references, sizeof(*match->bound));
-	walk.places = xcalloc(piece->size, sizeof(*walk.places));
-	memset(walk.places, 0xff, piece->size * sizeof(*walk.places));
-	match->end = addr;
+	match->end = match->addr;
+	walk->places = xcalloc(piece->size, sizeof(*walk->places));
+	memset(walk->places, 0xff, piece->size * sizeof(*walk->places));
 	while (good && at < piece->size)
-		good = match_one(&walk, &at, &match->end);
-	for (size_t i = 0; good && i < walk.nr_inner; i++)
-		if (!is_place(&walk, walk.inner[i].to, walk.inner[i].target))
-			good = differ(&walk, walk.inner[i].from, "the target jumps elsewhere");
-	good = good && match_end(&walk) && match_constants(&walk);
+		good = match_one(walk, &at, &match->end);
+	for (size_t i = 0; good && i < walk->nr_inner; i++)
+		if (!is_place(walk, walk->inner[i].to, walk->inner[i].target))
+			good = differ(walk, walk->inner[i].from, "the target jumps elsewhere");
+	return good && match_end(walk) && match_constants(walk);
+}
+
+bool match_at(const struct slots *slots, const struct piece *piece, uint64_t addr,
+	      struct match *match)
+{
+	struct walk walk = { .slots = slots, .piece = piece, .match = match };
+	bool good;
+
+	*match = (struct match){ .addr = addr };
+	good = match_all(&walk);
 	free(walk.places);
 	free(walk.inner);
 	if (!good) {
@@ -541,4 +605,19 @@ bool match_at(const struct slots *slots, const struct piece *piece, uint64_t add
 		match->bound = NULL;
 	}
 	return good;
+}
+
+uint64_t match_place(const struct slots *slots, const struct piece *piece, uint64_t addr,
+		     uint64_t at)
+{
+	struct match match = { .addr = addr };
+	struct walk walk = { .slots = slots, .piece = piece, .match = &match };
+	uint64_t place = 0;
+
+	if (match_all(&walk) && at < piece->size && walk.places[at] != NOWHERE)
+		place = behind_nops(&walk, walk.places[at]);
+	free(walk.places);
+	free(walk.inner);
+	free(match.bound);
+	return place;
 }

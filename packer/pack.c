@@ -145,8 +145,8 @@ int cmd_pack(int argc, char **argv)
 	    !resolve(&plan, &desc) || !place(&plan))
 		return EXIT_FAILED;
 	out = pack.out ? pack.out : patch.path;
-	if (!emit(&plan, out, id))
+	if (!emit(&plan, 1, out, id))
 		return EXIT_FAILED;
-	print_plan(&plan, out, id);
+	print_plans(&plan, 1, out, id);
 	return EXIT_MADE;
 }

@@ -228,10 +228,12 @@ struct fixup {
 	int64_t addend;
 	uint32_t type;			/* R_X86_64_* */
 	bool own;			/* @value is an address of the patch */
+	bool import, weak;		/* what the target binds the name to */
+	uint32_t target;		/* number of it */
 	const char *name;
 };
 
-/* The plan of a container. */
+/* The plan of a container, one for each target. */
 struct function {
 	const struct described_function *described;
 	const char *old_name, *new_name;
@@ -273,7 +275,7 @@ char *default_name(const char *path, const char *suffix);
 bool read_created(uint64_t *created);
 /* Where the jumps go; all that is refused is printed. */
 bool place(struct plan *plan);
-void print_plan(const struct plan *plan, const char *out, const char *id);
+void print_plans(const struct plan *plans, size_t nr, const char *out, const char *id);
 
 /* check.c: what a patch or a target may not be */
 bool check_target(const struct object *target);
@@ -312,8 +314,11 @@ struct reserved {
 
 const struct reserved *find_reserved(struct plan *plan, const struct function *function);
 
-/* emit.c: writes the container @out, checked by reading it back */
-bool emit(const struct plan *plan, const char *out, char id[65]);
+/*
+ * emit.c: writes the container @out, checked by reading it back.  All but target and
+ * functions is that of the first plan.
+ */
+bool emit(const struct plan *plans, size_t nr, const char *out, char id[65]);
 /* The ELF file as it was before it was packed; @size may shrink. */
 bool emit_origin(const struct object *patch, uint8_t **file, size_t *size);
 

@@ -77,20 +77,33 @@ static void print_function(const struct function *function)
 		       function->ranges[i].start, function->ranges[i].end);
 }
 
-void print_plan(const struct plan *plan, const char *out, const char *id)
+/* "liba.so, libb.so" */
+static char *target_names(const struct plan *plans, size_t nr)
 {
-	const struct description *desc = plan->desc;
+	char *names = xstrdup(plans[0].target->name);
+
+	for (size_t i = 1; i < nr; i++)
+		names = xasprintf("%s, %s", names, plans[i].target->name);
+	return names;
+}
+
+void print_plans(const struct plan *plans, size_t nr, const char *out, const char *id)
+{
+	const struct description *desc = plans[0].desc;
+	size_t functions = 0;
 
 	if (verbosity < 0)
 		return;
+	for (size_t i = 0; i < nr; i++)
+		functions += plans[i].nr_functions;
 	printf("%s: patch %s, id %.12s, for %s: %zu function%s, %zu reference%s\n", out,
-	       plan->name, id, plan->target->name, plan->nr_functions,
-	       plan->nr_functions == 1 ? "" : "s", desc->nr_references,
-	       desc->nr_references == 1 ? "" : "s");
+	       plans[0].name, id, target_names(plans, nr), functions, functions == 1 ? "" : "s",
+	       desc->nr_references, desc->nr_references == 1 ? "" : "s");
 	if (verbosity < 1)
 		return;
-	for (size_t i = 0; i < plan->nr_functions; i++)
-		print_function(&plan->functions[i]);
+	for (size_t i = 0; i < nr; i++)
+		for (size_t k = 0; k < plans[i].nr_functions; k++)
+			print_function(&plans[i].functions[k]);
 	for (size_t i = 0; i < desc->nr_references; i++)
 		printf("  slot %s at 0x%" PRIx64 " = %s%s at 0x%" PRIx64 "\n",
 		       desc->references[i].slot_name.text, desc->references[i].slot_value,

@@ -30,21 +30,21 @@ bool is_thread_local(uint32_t type)
 	}
 }
 
-static void include(struct patch *patch, struct piece *piece, const char *why)
+static void include(struct part *part, struct piece *piece, const char *why)
 {
 	if (piece->why)
 		return;
 	piece->why = why;
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
-	append(patch->pieces, patch->nr_pieces) = piece;
+	append(part->pieces, part->nr_pieces) = piece;
 }
 
-static bool own(struct patch *patch, const struct piece *user, struct piece *piece,
+static bool own(struct part *part, const struct piece *user, struct piece *piece,
 		struct meaning *meaning)
 {
 	meaning->kind = MEANS_OWN;
 	meaning->piece = piece;
-	include(patch, piece, xasprintf(is_split_off(piece->name) ? "split off '%s'" :
+	include(part, piece, xasprintf(is_split_off(piece->name) ? "split off '%s'" :
 					"new, '%s' uses it", user->name));
 	return true;
 }
@@ -62,6 +62,20 @@ static bool import(struct meaning *meaning)
 	return true;
 }
 
+/* What the name means to the target; @version: not the one that it has of it, or NULL. */
+static bool import_version(const struct part *part, struct meaning *meaning,
+			   const struct unit_symbol *symbol, const char *version)
+{
+	const char *named = name_version(symbol->name);
+
+	if (named)
+		meaning->name = xstrndup(symbol->name,
+					 strchr(symbol->name + 1, '@') - symbol->name);
+	if (named || slots_versions(part->slots, meaning->name))
+		meaning->version = version ? version : named;
+	return import(meaning);
+}
+
 static const char *unit_name(const struct piece *piece)
 {
 	return piece->unit->name;
@@ -73,10 +87,10 @@ static bool is_thread_symbol(const struct symbol *symbol)
 }
 
 /* All defined symbols of this name are at one place; false if none, or several. */
-static const struct symbol *target_symbol(const struct patch *patch, const char *name, bool tls,
+static const struct symbol *target_symbol(const struct part *part, const char *name, bool tls,
 					  const char *file, bool *several)
 {
-	const struct object *object = patch->target;
+	const struct object *object = part->target;
 	const struct symbol *found = NULL;
 
 	*several = false;
@@ -95,9 +109,9 @@ static const struct symbol *target_symbol(const struct patch *patch, const char 
 	return *several ? NULL : found;
 }
 
-static const struct symbol *exported_symbol(const struct patch *patch, const char *name)
+static const struct symbol *exported_symbol(const struct part *part, const char *name)
 {
-	const struct object *object = patch->target;
+	const struct object *object = part->target;
 
 	for (size_t i = 0; i < object->nr_symbols; i++)
 		if (object->symbols[i].exported && !strcmp(object->symbols[i].name, name))
@@ -106,17 +120,17 @@ static const struct symbol *exported_symbol(const struct patch *patch, const cha
 }
 
 /* Whether another object may define what @symbol means in the target's place. */
-static bool is_interposable(const struct patch *patch, const struct unit_symbol *symbol)
+static bool is_interposable(const struct part *part, const struct unit_symbol *symbol)
 {
 	return symbol && symbol->bind != STB_LOCAL && symbol->visibility == STV_DEFAULT &&
-	       !patch->target->executable && !(patch->target->dynamic_flags & DF_SYMBOLIC) &&
-	       exported_symbol(patch, symbol->name);
+	       !part->target->executable && !(part->target->dynamic_flags & DF_SYMBOLIC) &&
+	       exported_symbol(part, symbol->name);
 }
 
 /* The stub by which the program's own code calls its indirect function. */
-static bool stub_of_resolver(const struct patch *patch, uint64_t resolver, uint64_t *stub)
+static bool stub_of_resolver(const struct part *part, uint64_t resolver, uint64_t *stub)
 {
-	const struct object *object = patch->target;
+	const struct object *object = part->target;
 
 	for (size_t i = 0; i < object->nr_sections; i++) {
 		const struct section *section = &object->sections[i];
@@ -124,7 +138,7 @@ static bool stub_of_resolver(const struct patch *patch, uint64_t resolver, uint6
 		if (strncmp(section->name, ".plt", 4) != 0)
 			continue;
 		for (uint64_t at = section->addr; at + 8 <= section->addr + section->size; at += 8) {
-			const struct slot *slot = slot_of_stub(patch->slots, at);
+			const struct slot *slot = slot_of_stub(part->slots, at);
 
 			if (slot && slot->type == R_X86_64_IRELATIVE && slot->value == resolver) {
 				*stub = at;
@@ -135,15 +149,15 @@ static bool stub_of_resolver(const struct patch *patch, uint64_t resolver, uint6
 	return false;
 }
 
-static bool target_function(struct patch *patch, const struct piece *piece, uint64_t addr,
+static bool target_function(struct part *part, const struct piece *piece, uint64_t addr,
 			    struct meaning *meaning)
 {
 	if (!piece->symbol || piece->symbol->type != STT_GNU_IFUNC)
 		return target(meaning, addr);
-	if (stub_of_resolver(patch, addr, &addr))
+	if (stub_of_resolver(part, addr, &addr))
 		return target(meaning, addr);
 	error("%s: '%s' is chosen at run time (IFUNC), and %s has no entry by which it could be called",
-	      unit_name(piece), piece->name, patch->target->path);
+	      unit_name(piece), piece->name, part->target->path);
 	return false;
 }
 
@@ -151,33 +165,33 @@ static bool target_function(struct patch *patch, const struct piece *piece, uint
  * The target's own piece, by the evidence there is: found code that refers to it,
  * else the symbol table.
  */
-static bool target_piece(struct patch *patch, const struct piece *user, const struct piece *piece,
+static bool target_piece(struct part *part, const struct piece *user, const struct piece *piece,
 			 const struct unit_symbol *symbol, struct meaning *meaning)
 {
 	const struct piece *twin = piece->twin;
 	const struct symbol *known;
 	bool several;
 
-	if (symbol && twin->symbol && is_interposable(patch, symbol)) {
+	if (symbol && twin->symbol && is_interposable(part, symbol)) {
 		struct unit_symbol *before = unit_symbol_named(twin->unit, symbol->name);
 
 		if (!before || before->imported || !before->bound)
 			return import(meaning);
 	}
 	if (twin->found)
-		return target_function(patch, piece, twin->addr, meaning);
-	known = target_symbol(patch, twin->name, piece->kind == PIECE_TLS,
+		return target_function(part, piece, twin->addr, meaning);
+	known = target_symbol(part, twin->name, piece->kind == PIECE_TLS,
 			      piece_is_local(twin) ? twin->unit->file : NULL, &several);
 	if (known)
-		return target_function(patch, piece, known->value, meaning);
+		return target_function(part, piece, known->value, meaning);
 	if (twin->kind == PIECE_CODE && twin->hint)
-		return target_function(patch, piece, twin->hint, meaning);
+		return target_function(part, piece, twin->hint, meaning);
 	error("%s: '%s' uses '%s', and where that is in %s is not known%s%s", unit_name(user),
-	      user->name, piece->name, patch->target->path, twin->missed ? ": " : "",
+	      user->name, piece->name, part->target->path, twin->missed ? ": " : "",
 	      twin->missed ? twin->missed : "");
 	if (several)
 		message(MESSAGE_NOTE, "several symbols have this name");
-	else if (!patch->target->has_symtab)
+	else if (!part->target->has_symtab)
 		message(MESSAGE_NOTE,
 			"the target is stripped: its debug file tells, use --debug FILE");
 	return false;
@@ -213,17 +227,17 @@ static const struct piece *renamed_from(const struct pairs *pairs, const struct 
 	return NULL;
 }
 
-static bool new_variable(struct patch *patch, const struct piece *user, struct piece *piece,
+static bool new_variable(struct part *part, const struct piece *user, struct piece *piece,
 			 struct meaning *meaning)
 {
-	const struct options *options = patch->pairs->request->options;
+	const struct options *options = part->pairs->options;
 	const struct piece *gone;
 
 	if (piece->why)
-		return own(patch, user, piece, meaning);
+		return own(part, user, piece, meaning);
 	for (size_t i = 0; i < options->nr_new_data; i++)
 		if (!strcmp(options->new_data[i], piece->name))
-			return own(patch, user, piece, meaning);
+			return own(part, user, piece, meaning);
 	if (piece->ambiguous) {
 		error("%s: cannot tell whether '%s' is the original's '%s', or which of several",
 		      unit_name(piece), piece->name, piece->ambiguous);
@@ -232,7 +246,7 @@ static bool new_variable(struct patch *patch, const struct piece *user, struct p
 			piece->name);
 		return false;
 	}
-	gone = renamed_from(patch->pairs, piece);
+	gone = renamed_from(part->pairs, piece);
 	if (gone) {
 		error("%s: the variable '%s' is new and '%s' is gone: if it was renamed its value would be lost",
 		      unit_name(piece), piece->name, gone->name);
@@ -241,21 +255,21 @@ static bool new_variable(struct patch *patch, const struct piece *user, struct p
 			piece->name);
 		return false;
 	}
-	return own(patch, user, piece, meaning);
+	return own(part, user, piece, meaning);
 }
 
 /* A global that this unit's original did not have, but the target has from another. */
-static bool elsewhere(struct patch *patch, const struct piece *piece, struct meaning *meaning)
+static bool elsewhere(struct part *part, const struct piece *piece, struct meaning *meaning)
 {
 	const struct symbol *known;
 	bool several;
 
 	if (piece_is_local(piece))
 		return false;
-	known = target_symbol(patch, piece->name, piece->kind == PIECE_TLS, NULL, &several);
+	known = target_symbol(part, piece->name, piece->kind == PIECE_TLS, NULL, &several);
 	if (!known || known->bind == STB_LOCAL)
 		return false;
-	return is_interposable(patch, piece->symbol) ? import(meaning) :
+	return is_interposable(part, piece->symbol) ? import(meaning) :
 						       target(meaning, known->value);
 }
 
@@ -268,20 +282,34 @@ static bool is_same_function(const struct piece *user, const struct reference *r
 		return true;
 	if (is_split_off(user->name))
 		return reference->to;
-	/* Jump tables lead into the middle, pointers to the start. */
-	return user->kind == PIECE_ANONYMOUS &&
-	       (reference->type == R_X86_64_PC32 || reference->addend);
+	return leads_inside(user, reference);
 }
 
-static bool resolve_code(struct patch *patch, const struct piece *user,
+/* A thunk that is behind a function of the target. */
+static bool target_thunk(const struct reference *reference, const struct piece *piece,
+			 struct meaning *meaning)
+{
+	const struct unit_symbol *thunk = piece_thunk(piece, reference->to), *old;
+
+	if (!thunk || !piece->twin)
+		return false;
+	old = unit_symbol_named(piece->twin->unit, thunk->name);
+	if (!old || !old->bound)
+		return false;
+	return target(meaning, old->addr - (thunk->value - piece->start));
+}
+
+static bool resolve_code(struct part *part, const struct piece *user,
 			 const struct reference *reference, struct piece *piece,
 			 struct meaning *meaning)
 {
 	if (reference->piece == piece && is_same_function(user, reference))
-		return own(patch, user, piece, meaning);
+		return own(part, user, piece, meaning);
+	if (reference->piece == piece && target_thunk(reference, piece, meaning))
+		return true;
 	if (piece->twin)
-		return target_piece(patch, user, piece, reference->symbol, meaning);
-	if (!piece->why && elsewhere(patch, piece, meaning))
+		return target_piece(part, user, piece, reference->symbol, meaning);
+	if (!piece->why && elsewhere(part, piece, meaning))
 		return true;
 	if (piece->joined) {
 		error("%s: '%s' uses '%s', which shares its section with other code",
@@ -289,38 +317,38 @@ static bool resolve_code(struct patch *patch, const struct piece *user,
 		message(MESSAGE_NOTE, "compile it with -ffunction-sections");
 		return false;
 	}
-	return own(patch, user, piece, meaning);
+	return own(part, user, piece, meaning);
 }
 
-static bool resolve_piece(struct patch *patch, const struct piece *user,
+static bool resolve_piece(struct part *part, const struct piece *user,
 			  const struct reference *reference, struct piece *piece,
 			  struct meaning *meaning)
 {
 	switch (piece->kind) {
 	case PIECE_CODE:
-		return resolve_code(patch, user, reference, piece, meaning);
+		return resolve_code(part, user, reference, piece, meaning);
 	case PIECE_CONST:
 		if (is_compiler_made(piece) || piece->changed)
-			return own(patch, user, piece, meaning);
+			return own(part, user, piece, meaning);
 		break;
 	case PIECE_DATA:
 		if (is_compiler_made(piece))
-			return own(patch, user, piece, meaning);
+			return own(part, user, piece, meaning);
 		break;
 	case PIECE_TLS:
 		break;
 	case PIECE_ANONYMOUS:
 	case PIECE_LITERAL:
 	case PIECE_FRAME:
-		return own(patch, user, piece, meaning);
+		return own(part, user, piece, meaning);
 	case PIECE_OTHER:
 		error("%s: '%s' uses section %s, which is not part of the program",
 		      unit_name(user), user->name, piece->name);
 		return false;
 	}
 	if (piece->twin)
-		return target_piece(patch, user, piece, reference->symbol, meaning);
-	if (elsewhere(patch, piece, meaning))
+		return target_piece(part, user, piece, reference->symbol, meaning);
+	if (elsewhere(part, piece, meaning))
 		return true;
 	if (piece->kind == PIECE_TLS) {
 		error("%s: '%s' uses the new thread-local variable '%s': threads that run already have no room for it",
@@ -328,18 +356,18 @@ static bool resolve_piece(struct patch *patch, const struct piece *user,
 		message(MESSAGE_NOTE, "keep the value in a map by thread, or in a structure that is there already");
 		return false;
 	}
-	return piece->kind == PIECE_DATA ? new_variable(patch, user, piece, meaning) :
-					   own(patch, user, piece, meaning);
+	return piece->kind == PIECE_DATA ? new_variable(part, user, piece, meaning) :
+					   own(part, user, piece, meaning);
 }
 
 /* What the original of the user's unit found out about a name. */
-static const struct unit_symbol *known_name(const struct patch *patch, const struct piece *user,
+static const struct unit_symbol *known_name(const struct part *part, const struct piece *user,
 					    const char *name)
 {
 	const struct unit_symbol *symbol;
 
-	for (size_t i = 0; i < patch->pairs->nr; i++) {
-		const struct pair *pair = &patch->pairs->pairs[i];
+	for (size_t i = 0; i < part->pairs->nr; i++) {
+		const struct pair *pair = &part->pairs->pairs[i];
 
 		if (&pair->patched != user->unit)
 			continue;
@@ -348,8 +376,8 @@ static const struct unit_symbol *known_name(const struct patch *patch, const str
 			return symbol;
 	}
 	/* Any other unit's: a global name means the same to all of them. */
-	for (size_t i = 0; i < patch->pairs->nr; i++) {
-		symbol = unit_symbol_named(&patch->pairs->pairs[i].orig, name);
+	for (size_t i = 0; i < part->pairs->nr; i++) {
+		symbol = unit_symbol_named(&part->pairs->pairs[i].orig, name);
 		if (symbol && symbol->bind != STB_LOCAL && (symbol->bound || symbol->imported))
 			return symbol;
 	}
@@ -364,60 +392,85 @@ static bool is_dynamic(const struct object *object)
 	return !object->executable;
 }
 
-static bool resolve_name(struct patch *patch, const struct piece *user,
+/* What the patch adds to another one of its targets. */
+static bool new_in_other_part(struct part *part, const struct piece *user,
+			      const struct unit_symbol *symbol, struct meaning *meaning)
+{
+	for (size_t i = 0; i < part->patch->nr; i++) {
+		struct part *other = &part->patch->parts[i];
+		struct piece *piece = other == part ? NULL :
+				      global_piece(other->pairs, true, symbol->name);
+
+		if (piece && !piece->twin && piece->kind != PIECE_TLS && !piece->joined &&
+		    piece->symbol->visibility == STV_DEFAULT)
+			return own(other, user, piece, meaning);
+	}
+	return false;
+}
+
+static bool resolve_name(struct part *part, const struct piece *user,
 			 const struct unit_symbol *symbol, bool tls, struct meaning *meaning)
 {
-	const struct unit_symbol *before = known_name(patch, user, symbol->name);
+	const struct unit_symbol *before = known_name(part, user, symbol->name);
 	const struct symbol *known;
 	bool several;
 
 	meaning->weak = symbol->bind == STB_WEAK;
+	/* The linker found nobody who defines it, and wrote so: that is no address. */
+	if (before && before->bound && !before->imported && meaning->weak && !before->addr) {
+		meaning->kind = MEANS_NUMBER;
+		meaning->value = 0;
+		return true;
+	}
 	if (before && before->bound && !before->imported)
 		return target(meaning, before->addr);
 	if (before && before->imported)
-		return import(meaning);
-	known = target_symbol(patch, symbol->name, tls, NULL, &several);
-	if (known && known->type == STT_GNU_IFUNC && !is_interposable(patch, symbol)) {
+		return import_version(part, meaning, symbol, before->version);
+	known = target_symbol(part, symbol->name, tls, NULL, &several);
+	if (known && known->type == STT_GNU_IFUNC && !is_interposable(part, symbol)) {
 		uint64_t stub;
 
-		if (stub_of_resolver(patch, known->value, &stub))
+		if (stub_of_resolver(part, known->value, &stub))
 			return target(meaning, stub);
 		known = NULL;
 	}
 	if (known)
-		return is_interposable(patch, symbol) ? import(meaning) :
+		return is_interposable(part, symbol) ? import(meaning) :
 							target(meaning, known->value);
+	if (new_in_other_part(part, user, symbol, meaning))
+		return true;
 	if (several) {
 		error("%s: '%s' uses '%s', and %s has several of this name", unit_name(user),
-		      user->name, symbol->name, patch->target->path);
+		      user->name, symbol->name, part->target->path);
 		return false;
 	}
-	if (symbol->visibility != STV_DEFAULT || !is_dynamic(patch->target)) {
+	if (symbol->visibility != STV_DEFAULT || !is_dynamic(part->target)) {
 		if (meaning->weak) {
 			meaning->kind = MEANS_NUMBER;
 			meaning->value = 0;
 			return true;
 		}
 		error("%s: '%s' uses '%s', which is not found in %s", unit_name(user), user->name,
-		      symbol->name, patch->target->path);
-		if (!patch->target->has_symtab)
+		      symbol->name, part->target->path);
+		if (!part->target->has_symtab)
 			message(MESSAGE_NOTE,
 				"the target is stripped: its debug file tells, use --debug FILE");
 		return false;
 	}
-	return import(meaning);
+	return import_version(part, meaning, symbol, NULL);
 }
 
-bool resolve_meaning(struct patch *patch, const struct piece *user,
+bool resolve_meaning(struct part *part, const struct piece *user,
 		     const struct reference *reference, struct meaning *meaning)
 {
 	const struct unit_symbol *symbol = reference->symbol;
 	struct piece *piece = reference->piece;
 
 	memset(meaning, 0, sizeof(*meaning));
+	meaning->part = part;
 	meaning->name = symbol ? symbol->name : piece ? piece->name : "?";
 	if (piece)
-		return resolve_piece(patch, user, reference, piece, meaning);
+		return resolve_piece(part, user, reference, piece, meaning);
 	if (!symbol || symbol->absolute || !*symbol->name) {
 		meaning->kind = MEANS_NUMBER;
 		meaning->value = symbol ? symbol->value : 0;
@@ -433,25 +486,25 @@ bool resolve_meaning(struct patch *patch, const struct piece *user,
 		      unit_name(user), user->name);
 		return false;
 	}
-	piece = global_piece(patch->pairs, true, symbol->name);
+	piece = global_piece(part->pairs, true, symbol->name);
 	if (piece)
-		return resolve_piece(patch, user, reference, piece, meaning);
-	return resolve_name(patch, user, symbol, is_thread_local(reference->type), meaning);
+		return resolve_piece(part, user, reference, piece, meaning);
+	return resolve_name(part, user, symbol, is_thread_local(reference->type), meaning);
 }
 
 /* Why a function that has to be replaced is not found, and what to do. */
-static bool refuse_missing(const struct patch *patch, const struct piece *piece)
+static bool refuse_missing(const struct part *part, const struct piece *piece)
 {
 	const struct piece *twin = piece->twin;
-	const struct section *comment = object_section_named(patch->target, ".comment");
+	const struct section *comment = object_section_named(part->target, ".comment");
 	const char *compiler = NULL;
 
 	error("%s: '%s' changed, but its original code is not in %s", unit_name(piece), piece->name,
-	      patch->target->path);
+	      part->target->path);
 	message(MESSAGE_NOTE, "%s", twin->missed ? twin->missed : "nothing there is like it");
 	if (comment && comment->size && comment->type == SHT_PROGBITS &&
-	    memchr(patch->target->file + comment->offset, 0, comment->size))
-		compiler = (const char *)patch->target->file + comment->offset;
+	    memchr(part->target->file + comment->offset, 0, comment->size))
+		compiler = (const char *)part->target->file + comment->offset;
 	if (compiler && twin->unit->compiler && strcmp(compiler, twin->unit->compiler) != 0)
 		message(MESSAGE_NOTE, "the target was compiled by \"%s\", the object by \"%s\"",
 			compiler, twin->unit->compiler);
@@ -461,14 +514,14 @@ static bool refuse_missing(const struct patch *patch, const struct piece *piece)
 	return false;
 }
 
-static bool select_changed(struct patch *patch, struct piece *piece)
+static bool select_changed(struct part *part, struct piece *piece)
 {
 	if (piece->kind != PIECE_CODE || !piece->changed || !piece->twin ||
 	    is_split_off(piece->name))
 		return true;
 	if (!piece->twin->found)
-		return refuse_missing(patch, piece);
-	include(patch, piece, piece->changed);
+		return refuse_missing(part, piece);
+	include(part, piece, piece->changed);
 	return true;
 }
 
@@ -486,10 +539,10 @@ static struct piece *cie_of(const struct piece *frame)
 }
 
 /* Unwind tables go with their code. */
-static void select_frames(struct patch *patch)
+static void select_frames(struct part *part)
 {
-	for (size_t i = 0; i < patch->pairs->nr; i++) {
-		struct unit *unit = &patch->pairs->pairs[i].patched;
+	for (size_t i = 0; i < part->pairs->nr; i++) {
+		struct unit *unit = &part->pairs->pairs[i].patched;
 
 		for (size_t k = 0; k < unit->nr_pieces; k++) {
 			struct piece *frame = unit->pieces[k], *cie;
@@ -501,39 +554,57 @@ static void select_frames(struct patch *patch)
 			if (!cie)
 				continue;
 			frame->parent = cie;
-			include(patch, cie, "unwind table");
-			include(patch, frame, "unwind table");
+			include(part, cie, "unwind table");
+			include(part, frame, "unwind table");
 		}
 	}
 }
 
-static bool close_over(struct patch *patch, size_t from)
+static bool close_over(struct part *part, size_t *done)
 {
 	struct meaning meaning;
 	bool good = true;
 
-	for (size_t i = from; i < patch->nr_pieces && good; i++)
-		for (size_t r = 0; r < patch->pieces[i]->nr_references; r++)
-			good &= resolve_meaning(patch, patch->pieces[i],
-						&patch->pieces[i]->references[r], &meaning);
+	for (; *done < part->nr_pieces && good; ++*done)
+		for (size_t r = 0; r < part->pieces[*done]->nr_references; r++)
+			good &= resolve_meaning(part, part->pieces[*done],
+						&part->pieces[*done]->references[r], &meaning);
+	return good;
+}
+
+/* What they refer to, and what that refers to, in whichever part. */
+static bool close_all(struct patch *patch, size_t *done)
+{
+	bool good = true, more = true;
+
+	while (good && more) {
+		more = false;
+		for (size_t i = 0; i < patch->nr; i++) {
+			good &= close_over(&patch->parts[i], &done[i]);
+			for (size_t k = 0; k < patch->nr; k++)
+				more |= done[k] < patch->parts[k].nr_pieces;
+		}
+	}
 	return good;
 }
 
 bool select_pieces(struct patch *patch)
 {
-	size_t done;
+	size_t *done = xcalloc(patch->nr, sizeof(*done));
 	bool good = true;
 
-	for (size_t i = 0; i < patch->pairs->nr; i++) {
-		struct unit *unit = &patch->pairs->pairs[i].patched;
+	for (size_t p = 0; p < patch->nr; p++) {
+		struct part *part = &patch->parts[p];
 
-		for (size_t k = 0; k < unit->nr_pieces && !patch->pairs->pairs[i].absent; k++)
-			good &= select_changed(patch, unit->pieces[k]);
+		for (size_t i = 0; i < part->pairs->nr; i++) {
+			struct unit *unit = &part->pairs->pairs[i].patched;
+
+			for (size_t k = 0; k < unit->nr_pieces && !part->pairs->pairs[i].absent; k++)
+				good &= select_changed(part, unit->pieces[k]);
+		}
 	}
-	/* What they refer to, and what that refers to. */
-	good = good && close_over(patch, 0);
-	done = patch->nr_pieces;
-	if (good)
-		select_frames(patch);
-	return good && close_over(patch, done);
+	good = good && close_all(patch, done);
+	for (size_t p = 0; p < patch->nr && good; p++)
+		select_frames(&patch->parts[p]);
+	return good && close_all(patch, done);
 }

@@ -23,6 +23,44 @@ static bool read_word(const struct object *object, uint64_t addr, uint64_t *valu
 	return bytes;
 }
 
+/* The version that symbol number @index is imported in, or NULL. */
+static const char *import_version(Elf *elf, size_t index)
+{
+	Elf_Data *numbers = NULL, *needed = NULL;
+	size_t strings = 0, offset = 0;
+	Elf_Scn *scn = NULL;
+	GElf_Versym number;
+	GElf_Verneed need;
+	GElf_Vernaux name;
+	GElf_Shdr shdr;
+
+	while ((scn = elf_nextscn(elf, scn))) {
+		if (!gelf_getshdr(scn, &shdr))
+			continue;
+		if (shdr.sh_type == SHT_GNU_versym)
+			numbers = elf_getdata(scn, NULL);
+		if (shdr.sh_type == SHT_GNU_verneed) {
+			needed = elf_getdata(scn, NULL);
+			strings = shdr.sh_link;
+		}
+	}
+	if (!numbers || !needed || !gelf_getversym(numbers, index, &number))
+		return NULL;
+	while (gelf_getverneed(needed, offset, &need)) {
+		size_t at = offset + need.vn_aux;
+
+		for (size_t i = 0; i < need.vn_cnt && gelf_getvernaux(needed, at, &name); i++) {
+			if (name.vna_other == (number & 0x7fff))
+				return elf_strptr(elf, strings, name.vna_name);
+			at += name.vna_next;
+		}
+		if (!need.vn_next)
+			break;
+		offset += need.vn_next;
+	}
+	return NULL;
+}
+
 static void read_table(struct slots *slots, Elf_Scn *scn, const GElf_Shdr *shdr)
 {
 	Elf *elf = slots->object->elf;
@@ -49,6 +87,8 @@ static void read_table(struct slots *slots, Elf_Scn *scn, const GElf_Shdr *shdr)
 			const char *name = elf_strptr(elf, table.sh_link, sym.st_name);
 
 			slot->symbol = name && *name ? name : NULL;
+			if (slot->symbol && sym.st_shndx == SHN_UNDEF)
+				slot->version = import_version(elf, GELF_R_SYM(rela.r_info));
 		}
 	}
 }
@@ -59,7 +99,7 @@ static void add_relative(struct slots *slots, uint64_t addr)
 
 	if (read_word(slots->object, addr, &value))
 		append(slots->slots, slots->nr) =
-			(struct slot){ addr, R_X86_64_RELATIVE, NULL, value };
+			(struct slot){ .addr = addr, .type = R_X86_64_RELATIVE, .value = value };
 }
 
 static void read_relr(struct slots *slots, const struct section *section)
@@ -136,6 +176,22 @@ const struct slot *slot_of_stub(const struct slots *slots, uint64_t addr)
 		return NULL;
 	memcpy(&distance, bytes + 2, sizeof(distance));
 	return slot_at(slots, addr + 6 + (uint64_t)(int64_t)distance);
+}
+
+bool slots_versions(const struct slots *slots, const char *name)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < slots->nr; i++) {
+		const struct slot *slot = &slots->slots[i];
+
+		if (!slot->symbol || !slot->version || strcmp(slot->symbol, name) != 0)
+			continue;
+		if (first && strcmp(first, slot->version) != 0)
+			return true;
+		first = slot->version;
+	}
+	return false;
 }
 
 bool slots_pointer(const struct slots *slots, uint64_t addr, uint64_t *value)

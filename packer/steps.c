@@ -291,24 +291,6 @@ static int find_changed(struct work *work)
 
 /* ---- patches ---- */
 
-static char *path_of_patch(const struct build *build, const char *target)
-{
-	char *id;
-
-	if (build->out[strlen(build->out) - 1] != '/')
-		return xstrdup(build->out);
-	id = output_build_id(target);
-	if (!id) {
-		error("%s: it has no build-id", target);
-		return NULL;
-	}
-	if (mkdir(build->out, 0777) && errno != EEXIST) {
-		error("%s: %s", build->out, strerror(errno));
-		return NULL;
-	}
-	return xasprintf("%s%s.so", build->out, id);
-}
-
 static void say_twin(const struct target *target, const struct output *output)
 {
 	if (!output->path)
@@ -337,19 +319,12 @@ static bool is_there(const struct diff_pair *pairs, size_t nr, const struct unit
 	return false;
 }
 
-static int make_patch(struct work *work, const struct target *target,
-		      const struct output *output)
+/* The units of one target; false: there are none. */
+static bool add_target(struct work *work, const struct target *target,
+		       const struct output *output, struct diff_target *out)
 {
-	const struct build *build = work->build;
 	struct diff_pair *pairs = NULL;
-	struct diff_request request = {
-		.target = target->path,
-		.debug = target->debug,
-		.twin = output->file,
-		.out = path_of_patch(build, target->path),
-		.comment = work->fix.comment,
-		.options = &build->options,
-	};
+	size_t nr = 0;
 
 	for (size_t i = 0; i < work->units.nr; i++) {
 		const struct unit *unit = &work->units.units[i];
@@ -358,36 +333,40 @@ static int make_patch(struct work *work, const struct target *target,
 
 		if (unit->changed)
 			part = output_has(&work->scratch, &work->calls, output->path, unit);
-		if (part == PART_NO || is_there(pairs, request.nr_pairs, unit))
+		if (part == PART_NO || is_there(pairs, nr, unit))
 			continue;
-		pair = &append(pairs, request.nr_pairs);
+		pair = &append(pairs, nr);
 		pair->name = unit->name;
 		pair->orig = unit->versions[TREE_ORIGINAL].made;
 		pair->patched = unit->versions[TREE_FIXED].made;
 		pair->maybe = part == PART_MAYBE;
 	}
-	if (!request.out)
-		return EXIT_FAILED;
-	if (!request.nr_pairs) {
+	*out = (struct diff_target){ .path = target->path, .debug = target->debug,
+				     .twin = output->file, .pairs = pairs, .nr_pairs = nr };
+	if (!nr)
 		message(MESSAGE_NOTE, "%s: none of the changed sources is in it", target->path);
-		return EXIT_NOTHING;
-	}
-	request.pairs = pairs;
-	return diff_make(&request);
+	return nr;
 }
 
-/* Failed if one failed; nothing if there is nothing in any. */
-static int worse(int status, int next)
+static int make_patches(const struct work *work, const struct diff_target *targets, size_t nr)
 {
-	if (status == EXIT_FAILED || next == EXIT_FAILED)
-		return EXIT_FAILED;
-	return status == EXIT_MADE || next == EXIT_MADE ? EXIT_MADE : EXIT_NOTHING;
+	const struct build *build = work->build;
+	struct diff_request request = {
+		.targets = targets,
+		.nr_targets = nr,
+		.out = build->out,
+		.comment = work->fix.comment,
+		.options = &build->options,
+	};
+
+	return nr ? diff_make(&request) : EXIT_NOTHING;
 }
 
 static int patch_targets(struct work *work)
 {
 	const struct build *build = work->build;
-	int status = EXIT_NOTHING;
+	struct diff_target *targets = xcalloc(build->nr_targets, sizeof(*targets));
+	size_t nr = 0;
 
 	for (size_t i = 0; i < build->nr_targets; i++) {
 		const struct target *target = &build->targets[i];
@@ -396,18 +375,18 @@ static int patch_targets(struct work *work)
 		if (!output_find(&work->scratch, &work->calls, target->path, &output))
 			return EXIT_FAILED;
 		say_twin(target, &output);
-		status = worse(status, make_patch(work, target, &output));
+		nr += add_target(work, target, &output, &targets[nr]);
 	}
-	return status;
+	return make_patches(work, targets, nr);
 }
 
 /* Everything that was linked and has a build-id; the one in the source, if it is there. */
 static int patch_outputs(struct work *work)
 {
 	const struct scratch *scratch = &work->scratch;
-	int status = EXIT_NOTHING;
+	struct diff_target *targets = NULL;
+	size_t nr = 0, nr_targets = 0;
 	char **done = NULL;
-	size_t nr = 0;
 
 	for (int tree = 0; tree < NR_TREES; tree++) {
 		for (size_t i = 0; i < work->calls.nr[tree]; i++) {
@@ -429,10 +408,11 @@ static int patch_outputs(struct work *work)
 			target.path = inside ? xasprintf("%s/%s", scratch->source, inside) : NULL;
 			if (!target.path || !output_build_id(target.path))
 				target.path = output.file;
-			status = worse(status, make_patch(work, &target, &output));
+			targets = grow(targets, nr_targets, sizeof(*targets));
+			nr_targets += add_target(work, &target, &output, &targets[nr_targets]);
 		}
 	}
-	return status;
+	return make_patches(work, targets, nr_targets);
 }
 
 int build_patches(const struct build *build)

@@ -52,6 +52,20 @@ const char *reference_name(uint32_t type)
 	return xasprintf("of type %u", type);
 }
 
+const char *name_version(const char *name)
+{
+	const char *at = *name ? strchr(name + 1, '@') : NULL;
+
+	return at ? at + (at[1] == '@' ? 2 : 1) : NULL;
+}
+
+bool same_without_version(const char *name, const char *plain)
+{
+	size_t length = strlen(plain);
+
+	return !strncmp(name, plain, length) && (!name[length] || name[length] == '@');
+}
+
 /* Counted from the end of the instruction. */
 static bool is_relative(uint32_t type)
 {
@@ -181,6 +195,29 @@ static bool read_sections(struct unit *unit, Elf *elf)
 	return true;
 }
 
+/* What checks or counts each access has tables beside the code, made when it starts. */
+static bool check_instrumented(const struct unit *unit)
+{
+	static const char *const marks[][2] = {
+		{ "__asan_init", "-fsanitize=address" },
+		{ "__hwasan_init", "-fsanitize=hwaddress" },
+		{ "__tsan_init", "-fsanitize=thread" },
+		{ "__msan_init", "-fsanitize=memory" },
+		{ "__gcov_init", "--coverage or -fprofile-generate" },
+		{ "__llvm_profile_runtime", "-fprofile-instr-generate" },
+	};
+
+	for (size_t i = 1; i < unit->nr_symbols; i++)
+		for (size_t k = 0; k < sizeof(marks) / sizeof(marks[0]); k++)
+			if (!strcmp(unit->symbols[i].name, marks[k][0])) {
+				error("%s: it is compiled with %s: what that adds is set up when a program starts",
+				      unit->path, marks[k][1]);
+				message(MESSAGE_NOTE, "patches are for programs that are built without it");
+				return false;
+			}
+	return true;
+}
+
 static bool read_symbols(struct unit *unit, Elf *elf)
 {
 	Elf_Data *data = NULL, *indices = NULL;
@@ -304,6 +341,40 @@ static void add_gap(struct unit *unit, size_t index, enum piece_kind kind, uint6
 			  end - start);
 }
 
+/*
+ * By which C++ enters a virtual function with another object pointer.  The assembler
+ * has put its jump to the function, in whose section it is, in place: it belongs to it.
+ */
+static bool is_thunk(const struct unit_symbol *symbol)
+{
+	return !strncmp(symbol->name, "_ZTh", 4) || !strncmp(symbol->name, "_ZTv", 4) ||
+	       !strncmp(symbol->name, "_ZTc", 4);
+}
+
+struct unit_symbol *piece_thunk(const struct piece *piece, int64_t at)
+{
+	struct unit *unit = piece->unit;
+
+	for (size_t i = 1; i < unit->nr_symbols && at; i++)
+		if (unit->symbols[i].piece == piece && is_thunk(&unit->symbols[i]) &&
+		    unit->symbols[i].value == piece->start + (uint64_t)at)
+			return &unit->symbols[i];
+	return NULL;
+}
+
+/* Where the thunks of a function end, else @end. */
+static uint64_t behind_thunks(const struct unit_section *section, struct unit_symbol **symbols,
+			      size_t nr, uint64_t end)
+{
+	size_t i = 0;
+
+	while (i < nr && is_thunk(symbols[i]))
+		i++;
+	if (!i)
+		return end;
+	return i < nr && symbols[i]->value < section->size ? symbols[i]->value : section->size;
+}
+
 static void split_at_symbols(struct unit *unit, size_t index, enum piece_kind kind,
 			     struct unit_symbol **symbols, size_t nr)
 {
@@ -327,6 +398,14 @@ static void split_at_symbols(struct unit *unit, size_t index, enum piece_kind ki
 				next++;
 			size = (next < nr && symbols[next]->value < section->size ?
 				symbols[next]->value : section->size) - symbol->value;
+		}
+		if (kind == PIECE_CODE && !is_thunk(symbol)) {
+			size_t next = i + 1;
+
+			while (next < nr && symbols[next]->value == symbol->value)
+				next++;
+			size = behind_thunks(section, symbols + next, nr - next,
+					     symbol->value + size) - symbol->value;
 		}
 		piece = add_piece(unit, index, kind, symbol->value, size);
 		piece->symbol = symbol;
@@ -577,7 +656,8 @@ bool unit_read(const char *path, const char *name, struct unit *unit)
 	unit->name = name;
 	if (!path)
 		return true;
-	if (!open_unit(unit, &elf) || !read_sections(unit, elf) || !read_symbols(unit, elf))
+	if (!open_unit(unit, &elf) || !read_sections(unit, elf) || !read_symbols(unit, elf) ||
+	    !check_instrumented(unit))
 		return false;
 	for (size_t i = 1; i < unit->nr_sections; i++)
 		if (!split_section(unit, i))

@@ -36,6 +36,7 @@ struct unit_symbol {
 	/* The original's: what the target's code says. */
 	bool bound;			/* something of the target's is at @addr */
 	bool imported;			/* it goes through a slot for this name */
+	const char *version;		/* ... in this version, NULL: any */
 	uint64_t addr;
 };
 
@@ -112,17 +113,22 @@ struct pair {
 struct pairs {
 	struct pair *pairs;
 	size_t nr;
-	const struct diff_request *request;
-	struct object *target;
+	const struct options *options;
 };
 
 /* unit.c */
 bool unit_read(const char *path, const char *name, struct unit *unit);
 /* The piece a symbol of this name is in, any binding; NULL: none */
 struct unit_symbol *unit_symbol_named(const struct unit *unit, const char *name);
+/* The thunk that is at @at of a function, behind it, or NULL */
+struct unit_symbol *piece_thunk(const struct piece *piece, int64_t at);
 /* Bytes that a field of relocation type @type takes, 0 for unknown types */
 unsigned int reference_size(uint32_t type);
 const char *reference_name(uint32_t type);
+
+/* "name@version" taken apart; NULL: there is no version. */
+const char *name_version(const char *name);
+bool same_without_version(const char *name, const char *plain);
 
 static inline bool piece_is_local(const struct piece *piece)
 {
@@ -161,6 +167,7 @@ struct slot {
 	uint64_t addr;
 	uint32_t type;			/* R_X86_64_* */
 	const char *symbol;		/* NULL: none, or a section's */
+	const char *version;		/* of it, NULL: none */
 	uint64_t value;			/* with the addend; without a symbol all there is */
 };
 
@@ -175,6 +182,8 @@ void slots_read(const struct object *object, struct slots *slots);
 const struct slot *slot_at(const struct slots *slots, uint64_t addr);
 /* The slot that the PLT entry at @addr jumps through, or NULL if there is none. */
 const struct slot *slot_of_stub(const struct slots *slots, uint64_t addr);
+/* Whether the target imports several versions of the name. */
+bool slots_versions(const struct slots *slots, const char *name);
 /* The pointer at @addr; false if it is another object's, or not in the file. */
 bool slots_pointer(const struct slots *slots, uint64_t addr, uint64_t *value);
 
@@ -182,6 +191,7 @@ bool slots_pointer(const struct slots *slots, uint64_t addr, uint64_t *value);
 struct bound {			/* what the target has for one reference */
 	bool known;
 	bool imported;		/* a slot for the symbol of this name */
+	const char *version;	/* of it, NULL: none */
 	uint64_t addr;		/* of the piece or symbol; its offset if it is thread-local */
 };
 
@@ -197,6 +207,10 @@ struct match {
 bool match_at(const struct slots *slots, const struct piece *piece, uint64_t addr,
 	      struct match *match);
 
+/* The place in the target of byte @at of a piece that matches at @addr. */
+uint64_t match_place(const struct slots *slots, const struct piece *piece, uint64_t addr,
+		     uint64_t at);
+
 /* locate.c: finds the pieces of all originals; false on a contradiction */
 bool locate(struct pairs *pairs, const struct slots *slots, const char *symbols_are);
 
@@ -210,38 +224,51 @@ enum meaning_kind {
 
 struct meaning {
 	enum meaning_kind kind;
-	struct piece *piece;	/* MEANS_OWN */
-	uint64_t value;		/* MEANS_TARGET, MEANS_NUMBER */
-	const char *name;	/* MEANS_IMPORT; else for messages */
+	const struct part *part;	/* whose target it is */
+	struct piece *piece;		/* MEANS_OWN */
+	uint64_t value;			/* MEANS_TARGET, MEANS_NUMBER */
+	const char *name;		/* MEANS_IMPORT; else for messages */
+	const char *version;		/* MEANS_IMPORT: not the one the target has of it */
 	bool weak;
 };
 
-struct patch {
+/* What one target gets. */
+struct part {
+	struct patch *patch;
+	size_t number;
 	struct pairs *pairs;
 	struct object *target;
 	const struct slots *slots;
 	struct piece **pieces;	/* that go into it */
 	size_t nr_pieces;
-	bool good;		/* all references so far could be resolved */
 };
+
+struct patch {
+	struct part *parts;
+	size_t nr;
+};
+
+#define for_each_patch_piece(patch, piece)						\
+	for (struct part *part_ = (patch)->parts; part_ < (patch)->parts + (patch)->nr; part_++) \
+		for (size_t i_ = 0; i_ < part_->nr_pieces && ((piece) = part_->pieces[i_]); i_++)
 
 bool select_pieces(struct patch *patch);
 /* Adds the piece it means to the patch if need be; prints why it cannot be resolved. */
-bool resolve_meaning(struct patch *patch, const struct piece *user,
+bool resolve_meaning(struct part *part, const struct piece *user,
 		     const struct reference *reference, struct meaning *meaning);
 bool is_thread_local(uint32_t type);
 
 /* users.c: false if others use a constant that the patch has anew */
-bool check_users(const struct patch *patch);
+bool check_users(const struct part *part);
 /*
  * Who calls a changed function, or may, and is not replaced; as a text, NULL: nobody.
  * Outside: only those that were not compiled anew.
  */
-const char *function_user(const struct patch *patch, const struct piece *piece);
-const char *function_user_outside(const struct patch *patch, const struct piece *piece);
+const char *function_user(const struct part *part, const struct piece *piece);
+const char *function_user_outside(const struct part *part, const struct piece *piece);
 
 /* layout.c: false if a type changed that memory or code which stays has */
-bool check_layouts(const struct patch *patch);
+bool check_layouts(const struct part *part);
 
 /* fields.c: the fields of all pieces, and the slots and stubs that they need */
 struct need {			/* a slot of the patch's GOT, or a stub with its slot */
@@ -277,6 +304,8 @@ bool link_patch(struct patch *patch, int *fd, struct fixup **fixups, size_t *nr_
 bool changes_find(struct pairs *pairs, bool *any);
 /* The piece of any unit's patched (@patched) or original object that defines @name for all. */
 struct piece *global_piece(const struct pairs *pairs, bool patched, const char *name);
+/* From a table into the middle of a function: a label, of a switch or taken by hand. */
+bool leads_inside(const struct piece *user, const struct reference *reference);
 /* Whether what the two refer to is the same thing, or as good. */
 bool same_reference(const struct reference *orig, const struct reference *patched);
 bool same_content(const struct piece *orig, const struct piece *patched);

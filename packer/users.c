@@ -45,9 +45,9 @@ static bool refers_to(const struct object *target, const ZydisDecodedInstruction
 }
 
 /* The address of other code that uses @extent, else 0. */
-static uint64_t other_code(const struct patch *patch, struct extent extent, enum others others)
+static uint64_t other_code(const struct part *part, struct extent extent, enum others others)
 {
-	const struct object *target = patch->target;
+	const struct object *target = part->target;
 
 	for (size_t i = 0; i < target->nr_frames; i++) {
 		struct extent code = target->frames[i].code;
@@ -58,7 +58,7 @@ static uint64_t other_code(const struct patch *patch, struct extent extent, enum
 			if (!decode(bytes + (at - code.start), code.end - at, &insn))
 				break;
 			if (refers_to(target, &insn, at + insn.length, extent) &&
-			    !is_ours(patch->pairs, at, others))
+			    !is_ours(part->pairs, at, others))
 				return at;
 		}
 	}
@@ -85,9 +85,9 @@ static bool is_got(const struct section *section)
 }
 
 /* A program at a fixed address has pointers that nothing tells of. */
-static uint64_t fixed_pointer(const struct patch *patch, struct extent extent)
+static uint64_t fixed_pointer(const struct part *part, struct extent extent)
 {
-	const struct object *target = patch->target;
+	const struct object *target = part->target;
 	uint64_t value;
 
 	for (size_t i = 0; i < target->nr_sections && target->header.e_type == ET_EXEC; i++) {
@@ -104,7 +104,7 @@ static uint64_t fixed_pointer(const struct patch *patch, struct extent extent)
 			if (!bytes)
 				break;
 			memcpy(&value, bytes, sizeof(value));
-			if (extent_has(extent, value) && !is_known_data(patch->pairs, at))
+			if (extent_has(extent, value) && !is_known_data(part->pairs, at))
 				return at;
 		}
 	}
@@ -112,51 +112,51 @@ static uint64_t fixed_pointer(const struct patch *patch, struct extent extent)
 }
 
 /* A pointer in the target's data, else 0; what the pairs know was looked at before. */
-static uint64_t other_data(const struct patch *patch, struct extent extent)
+static uint64_t other_data(const struct part *part, struct extent extent)
 {
-	for (size_t i = 0; i < patch->slots->nr; i++) {
-		const struct slot *slot = &patch->slots->slots[i];
-		const struct section *section = object_section(patch->target, slot->addr);
+	for (size_t i = 0; i < part->slots->nr; i++) {
+		const struct slot *slot = &part->slots->slots[i];
+		const struct section *section = object_section(part->target, slot->addr);
 
 		if (extent_has(extent, slot->value) && section && !is_got(section) &&
-		    !is_known_data(patch->pairs, slot->addr))
+		    !is_known_data(part->pairs, slot->addr))
 			return slot->addr;
 	}
-	return fixed_pointer(patch, extent);
+	return fixed_pointer(part, extent);
 }
 
 /* The address of other code that loads the address of @extent from a slot, else 0. */
-static uint64_t other_load(const struct patch *patch, struct extent extent, enum others others)
+static uint64_t other_load(const struct part *part, struct extent extent, enum others others)
 {
 	uint64_t where = 0;
 
-	for (size_t i = 0; i < patch->slots->nr && !where; i++) {
-		const struct slot *slot = &patch->slots->slots[i];
+	for (size_t i = 0; i < part->slots->nr && !where; i++) {
+		const struct slot *slot = &part->slots->slots[i];
 
 		if (extent_has(extent, slot->value) &&
-		    is_got(object_section(patch->target, slot->addr)))
-			where = other_code(patch, (struct extent){ slot->addr, slot->addr + 8 },
+		    is_got(object_section(part->target, slot->addr)))
+			where = other_code(part, (struct extent){ slot->addr, slot->addr + 8 },
 					   others);
 	}
 	return where;
 }
 
 /* Who uses @extent of the target, other than what was compiled anew; NULL: nobody. */
-static const char *other_user(const struct patch *patch, struct extent extent,
+static const char *other_user(const struct part *part, struct extent extent,
 			      enum others others)
 {
-	uint64_t where = other_code(patch, extent, others);
+	uint64_t where = other_code(part, extent, others);
 	const struct symbol *symbol;
 
 	if (!where)
-		where = other_load(patch, extent, others);
+		where = other_load(part, extent, others);
 	if (where) {
-		symbol = object_function_at(patch->target, where);
+		symbol = object_function_at(part->target, where);
 		return symbol ? xasprintf("the code at 0x%" PRIx64 ", in '%s', uses it as well",
 					  where, symbol->name) :
 				xasprintf("the code at 0x%" PRIx64 " uses it as well", where);
 	}
-	where = other_data(patch, extent);
+	where = other_data(part, extent);
 	return where ? xasprintf("the data at 0x%" PRIx64 " points to it", where) : NULL;
 }
 
@@ -168,7 +168,7 @@ static bool is_exported(const struct object *target, uint64_t addr)
 	return false;
 }
 
-static bool check_constant(const struct patch *patch, const struct piece *piece)
+static bool check_constant(const struct part *part, const struct piece *piece)
 {
 	const struct piece *orig = piece->twin;
 	struct extent extent = { orig->addr, orig->addr + orig->size };
@@ -177,9 +177,9 @@ static bool check_constant(const struct patch *patch, const struct piece *piece)
 	if (!orig->found)
 		why = "where the old one is in the target is not known";
 	else
-		why = other_user(patch, extent, OTHERS_NOT_REPLACED);
-	if (!why && !patch->target->executable && piece->symbol->visibility == STV_DEFAULT &&
-	    is_exported(patch->target, orig->addr))
+		why = other_user(part, extent, OTHERS_NOT_REPLACED);
+	if (!why && !part->target->executable && piece->symbol->visibility == STV_DEFAULT &&
+	    is_exported(part->target, orig->addr))
 		why = "it is exported, others may use it";
 	if (!why)
 		return true;
@@ -188,20 +188,20 @@ static bool check_constant(const struct patch *patch, const struct piece *piece)
 	return false;
 }
 
-const char *function_user_outside(const struct patch *patch, const struct piece *piece)
+const char *function_user_outside(const struct part *part, const struct piece *piece)
 {
 	uint64_t addr = piece->twin->addr;
 
 	if (!piece->twin->found)
 		return NULL;
-	if (is_exported(patch->target, addr)) {
-		if (!patch->target->executable)
+	if (is_exported(part->target, addr)) {
+		if (!part->target->executable)
 			return "it is exported, others may call it";
 		message(MESSAGE_WARNING,
 			"%s: '%s' has other arguments or another result, and the program exports it: no library or module may call it",
 			piece->unit->name, piece->name);
 	}
-	return other_user(patch, (struct extent){ addr, addr + 1 }, OTHERS_NOT_COMPILED);
+	return other_user(part, (struct extent){ addr, addr + 1 }, OTHERS_NOT_COMPILED);
 }
 
 static bool uses(const struct pairs *pairs, const struct piece *user, const struct piece *piece)
@@ -217,9 +217,9 @@ static bool uses(const struct pairs *pairs, const struct piece *user, const stru
 	return false;
 }
 
-const char *function_user(const struct patch *patch, const struct piece *piece)
+const char *function_user(const struct part *part, const struct piece *piece)
 {
-	const struct pairs *pairs = patch->pairs;
+	const struct pairs *pairs = part->pairs;
 
 	for (size_t i = 0; i < pairs->nr; i++)
 		for (size_t k = 0; k < pairs->pairs[i].patched.nr_pieces; k++) {
@@ -231,19 +231,19 @@ const char *function_user(const struct patch *patch, const struct piece *piece)
 			return xasprintf("'%s', which does not change, %s it", user->name,
 					 user->kind == PIECE_CODE ? "uses" : "points to");
 		}
-	return function_user_outside(patch, piece);
+	return function_user_outside(part, piece);
 }
 
-bool check_users(const struct patch *patch)
+bool check_users(const struct part *part)
 {
 	bool good = true;
 
-	for (size_t i = 0; i < patch->nr_pieces; i++) {
-		const struct piece *piece = patch->pieces[i];
+	for (size_t i = 0; i < part->nr_pieces; i++) {
+		const struct piece *piece = part->pieces[i];
 
 		if (piece->kind == PIECE_CONST && piece->changed && piece->twin &&
 		    !piece_is_local(piece))
-			good &= check_constant(patch, piece);
+			good &= check_constant(part, piece);
 	}
 	return good;
 }

@@ -234,9 +234,14 @@ struct ulp_container_reference {
 /**
  * enum ulp_relocation_flags - flags of a relocation
  * @ULP_RELOCATION_OWN: @value is an address of the patch, not of the target
+ * @ULP_RELOCATION_IMPORT: @name is a symbol, or "symbol@version", and means what the
+ *	dynamic linker would bind it to for the target; @value is 0
+ * @ULP_RELOCATION_WEAK: with %ULP_RELOCATION_IMPORT: it may mean nothing, then 0
  */
 enum ulp_relocation_flags {
 	ULP_RELOCATION_OWN	= 1 << 0,
+	ULP_RELOCATION_IMPORT	= 1 << 1,
+	ULP_RELOCATION_WEAK	= 1 << 2,
 };
 
 /**
@@ -251,7 +256,9 @@ enum ulp_relocation_flags {
  * @type: how it is written, as the ABI defines these ELF relocations:
  *	R_X86_64_64, R_X86_64_32, R_X86_64_32S, R_X86_64_PC32 - an address;
  *	R_X86_64_TPOFF64, R_X86_64_DTPMOD64, R_X86_64_TLSDESC - of the target's TLS
- *	block (not with %ULP_RELOCATION_OWN); @value of R_X86_64_DTPMOD64 is 0
+ *	block (not with %ULP_RELOCATION_OWN); @value of R_X86_64_DTPMOD64 is 0.
+ *	With %ULP_RELOCATION_IMPORT: R_X86_64_64, these three, or R_X86_64_DTPOFF64, in
+ *	memory that the patch may write
  * @flags: bits of enum ulp_relocation_flags
  * @target: index into the target table; 0 with %ULP_RELOCATION_OWN
  * @__reserved: must be 0

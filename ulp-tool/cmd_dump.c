@@ -108,6 +108,8 @@ static const char *relocation_name(uint32_t type)
 		return "R_X86_64_32S";
 	case R_X86_64_DTPMOD64:
 		return "R_X86_64_DTPMOD64";
+	case R_X86_64_DTPOFF64:
+		return "R_X86_64_DTPOFF64";
 	case R_X86_64_TPOFF64:
 		return "R_X86_64_TPOFF64";
 	case R_X86_64_TLSDESC:
@@ -121,8 +123,11 @@ static void put_relocation(const struct ulp_patch_relocation *r)
 {
 	printf("relocation: 0x%" PRIx64 " %s ", r->place, relocation_name(r->type));
 	put_text(stdout, r->name);
-	printf(" 0x%" PRIx64 "%s0x%" PRIx64 " of ", r->value, r->addend < 0 ? "-" : "+",
-	       r->addend < 0 ? -(uint64_t)r->addend : (uint64_t)r->addend);
+	if (!r->import)
+		printf(" 0x%" PRIx64, r->value);
+	printf("%s0x%" PRIx64 " %s ", r->addend < 0 ? "-" : "+",
+	       r->addend < 0 ? -(uint64_t)r->addend : (uint64_t)r->addend,
+	       r->import ? "as bound for" : "of");
 	put_text(stdout, r->target ? r->target->name : "the patch");
 	putchar('\n');
 }
@@ -200,6 +205,7 @@ static json_object *json_relocation(const struct ulp_patch_relocation *r)
 	json_put(object, "type", json_text(relocation_name(r->type)));
 	json_put(object, "name", json_text(r->name));
 	json_put(object, "address", json_address(r->value));
+	json_put(object, "import", json_object_new_boolean(r->import));
 	json_put(object, "addend", json_object_new_int64(r->addend));
 	json_put(object, "target", r->target ? json_text(r->target->name) : NULL);
 	return object;

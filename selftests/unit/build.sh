@@ -475,7 +475,6 @@ test_usage() {
 	build --target x --diff fix.diff
 	build --target x --diff fix.diff --
 	build --debug y --target x --diff fix.diff -- make
-	build --target x --target y --diff fix.diff -o z.so -- make
 	build --target x --diff fix.diff -j 0 -- make
 	build --target x --diff fix.diff -j 2x -- make
 	build --target x --diff fix.diff -i 'a b' -- make

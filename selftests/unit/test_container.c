@@ -480,6 +480,19 @@ TEST_F(container, reads_relocations)
 	EXPECT_EQ(relocations[0].target, targets);
 }
 
+TEST_F(container, reads_imports)
+{
+	const struct ulp_patch_relocation *relocations;
+	struct ulp_container_relocation *raw = relocation(self);
+
+	raw->flags = ULP_RELOCATION_IMPORT | ULP_RELOCATION_WEAK;
+	raw->value = 0;
+	reseal(self);
+	ASSERT_EQ(read_it(self), 0);
+	ASSERT_EQ(ulp_patch_relocations(self->patch, &relocations), 1);
+	EXPECT_TRUE(relocations[0].import);
+}
+
 #define RELOCATION	((struct ulp_container_relocation *)entry(self, ULP_TABLE_RELOCATION, 0))
 #define REFUSED_RELOCATION(text, change)	REFUSED(text, relocation(self); change)
 
@@ -487,7 +500,7 @@ TEST_F(container, refuses_hostile_relocations)
 {
 	REFUSED_RELOCATION("name of relocation", RELOCATION->name.length = 0);
 	REFUSED_RELOCATION("name of relocation", RELOCATION->name.offset = ~0U);
-	REFUSED_RELOCATION("later version", RELOCATION->flags = 2);
+	REFUSED_RELOCATION("later version", RELOCATION->flags = 8);
 	REFUSED_RELOCATION("later version", RELOCATION->__reserved = 1);
 	REFUSED_RELOCATION("needs a newer version", RELOCATION->type = R_X86_64_COPY);
 	REFUSED_RELOCATION("needs a newer version", RELOCATION->type = ~0U);
@@ -501,6 +514,16 @@ TEST_F(container, refuses_hostile_relocations)
 	REFUSED_RELOCATION("not in the patch", RELOCATION->place = ~0ULL);
 	REFUSED_RELOCATION("not in the patch", RELOCATION->place = ~0ULL - 7);
 	REFUSED_RELOCATION("not in the patch", RELOCATION->place = 1ULL << 40);
+	/* bound by a name: in data, without an address, and not the patch's own */
+	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_IMPORT);
+	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_WEAK);
+	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_IMPORT |
+			   ULP_RELOCATION_OWN; RELOCATION->value = 0);
+	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_IMPORT;
+			   RELOCATION->value = 0; RELOCATION->place = FUNCTION(0)->new_value);
+	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_IMPORT;
+			   RELOCATION->value = 0; RELOCATION->type = R_X86_64_PC32);
+	REFUSED_RELOCATION("needs a newer version", RELOCATION->type = R_X86_64_DTPOFF64);
 	REFUSED_RELOCATION("bounds of the relocation table", TABLE(RELOCATION)->count = ~0U);
 }
 

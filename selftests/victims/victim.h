@@ -92,15 +92,19 @@ static inline bool victim_line(char *line, int size)
 	return true;
 }
 
+/* A command without a letter in its name takes all lines, as a whole. */
 static inline void victim_answer_line(const struct victim_command *table, char *line)
 {
 	char *arg = strchr(line, ' ');
+	size_t length = strcspn(line, " ");
 
-	if (arg)
-		*arg++ = '\0';
 	for (; table->name; table++) {
-		if (!strcmp(table->name, line)) {
-			table->run(arg ? arg : "");
+		if (!*table->name) {
+			table->run(line);
+			return;
+		}
+		if (strlen(table->name) == length && !strncmp(table->name, line, length)) {
+			table->run(arg ? arg + 1 : "");
 			return;
 		}
 	}

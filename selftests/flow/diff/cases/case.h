@@ -5,7 +5,8 @@
  *
  *	ASK question | before | with the patch | after the revert
  *
- * and FLAVOURS names the builds that it is tried in, see build.
+ * FLAVOURS names the builds that it is tried in, see build, and VM those of them that are
+ * tried with the module as well.
  */
 #ifndef DIFF_CASE_H
 #define DIFF_CASE_H

@@ -3,7 +3,8 @@
  * What compilers make of functions: clones for constants, cold and inlined parts;
  * with the change some appear, some go, and callers that did not change follow.
  *
- * FLAVOURS lib pie nopie static Os
+ * FLAVOURS lib pie nopie static Os O0 gold lld
+ * VM pie
  * FLAGS -O3
  * ASK 1 | 5 11 cold no 3 | 6 111 cold no 13 | 5 11 cold no 3
  * ASK 9 | 85 19 hot yes 3 | 86 119 icy yes 13 | 85 19 hot yes 3

@@ -3,7 +3,8 @@
  * C++: methods, virtual and overloaded functions, templates, lambdas, constructors,
  * static variables with guards, objects with virtual tables that were made before.
  *
- * FLAVOURS lib pie nopie cet
+ * FLAVOURS lib pie nopie cet O0
+ * VM lib
  * FLAGS -fno-exceptions
  * ASK 2 | circle 12 4 made 1 6 22 | Circle! 112 104 made 1 16 122 | circle 12 4 made 1 6 22
  * ASK 3 | circle 27 9 made 1 9 33 | Circle! 127 109 made 1 19 133 | circle 27 9 made 1 9 33

@@ -2,7 +2,8 @@
 /*
  * Exceptions thrown by a patch, caught by one, and passing through one.
  *
- * FLAVOURS lib pie nopie
+ * FLAVOURS lib pie nopie O0
+ * VM pie
  * ASK 1 | caught 1, cleaned 1 | caught 101, cleaned 12 | caught 1, cleaned 23
  * ASK 0 | none, cleaned 2 | nothing, cleaned 22 | none, cleaned 24
  */

@@ -4,7 +4,8 @@
  * indirect functions, functions that the original did not call, weak ones that
  * nobody defines; aliases and an indirect function of the object itself.
  *
- * FLAVOURS lib pie noplt cet
+ * FLAVOURS lib pie noplt cet O0 picexe gold
+ * VM lib
  * ASK a | here old 1 7 14 absent | here new 1 107 214 absent strchr 5 | here old 1 7 14 absent
  */
 #include "case.h"

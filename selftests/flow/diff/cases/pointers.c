@@ -3,7 +3,8 @@
  * Function pointers taken before lead to the new code, and a function has one
  * address for old and new code, static or not, imported or not.
  *
- * FLAVOURS lib pie nopie static cet nops
+ * FLAVOURS lib pie nopie static staticpie cet nops O0 gold lld
+ * VM cet
  * ASK keep | kept | kept again same same | kept
  * ASK call | 11 12 | 111 112 | 11 12
  */

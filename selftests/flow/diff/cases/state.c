@@ -3,7 +3,8 @@
  * Variables keep their values: static ones of one name in two functions, of the
  * file, global ones; new ones come with the patch, shared by two new functions.
  *
- * FLAVOURS lib pie nopie static cet nops Os
+ * FLAVOURS lib pie nopie static staticpie cet nops Os O0 picexe gold lld
+ * VM static nops
  * ASK 1 | 101 201 8 1 | 1104 1204 109 4 1 1 | 107 207 210 7
  * ASK 2 | 103 203 9 3 | 1106 1206 209 6 3 2 | 109 209 211 9
  */

@@ -3,7 +3,8 @@
  * Constants: strings, numbers in memory, tables of numbers, strings and functions,
  * jump tables that grow, appear and go, __func__, structures compared by address.
  *
- * FLAVOURS lib pie nopie static Os
+ * FLAVOURS lib pie nopie static staticpie Os O1 gold lld
+ * VM nopie
  * ASK 0 | zero 0.50 one 10 zero same say | null 0.25 one 110 zero same say3 | zero 0.50 one 10 zero same say
  * ASK 2 | two 1.50 two 12 none same say | zwei 0.75 two 112 two same say3 | two 1.50 two 12 none same say
  * ASK 5 | many 3.00 many 15 none same say | five 1.50 five 106 five same say3 | many 3.00 many 15 none same say

@@ -1,0 +1,265 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# timeout: 240
+#
+# ulp-packer diff: what linkers, compilers and other tools do to targets; several
+# targets of one patch.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/packer.lib"
+. "$(dirname "$0")/diff.lib"
+
+# Functions of the same code at one place, of which one changes.
+test_folded() {
+	local linker
+	objects x <<-END
+	#ifdef FIXED
+	int f(int x) { return x * 77 + 2; }
+	#else
+	int f(int x) { return x * 77 + 1; }
+	#endif
+	int g(int x) { return x * 77 + 1; }
+	int h(int x) { return x * 78; }
+	END
+	for linker in gold lld; do
+		$CC -shared -O2 -fPIC -ffunction-sections -fuse-ld=$linker -Wl,--icf=all \
+			-Wl,--build-id=sha1 -x c -o "$WORK/target.so" "$WORK/x.src" || fail "cannot link"
+		[ "$(value "$WORK/target.so" f)" = "$(value "$WORK/target.so" g)" ] || fail "not folded"
+		refused_diff "'f' changed, but in" "'g' is the same code at" "--icf"
+		strip "$WORK/target.so"
+		refused_diff "'f' changed, but in" "'g' is the same code at"
+	done
+}
+
+# Other names of one function are no other functions.
+test_aliases_are_one() {
+	objects x <<-END
+	#ifdef FIXED
+	int f(int x) { return x * 77 + 2; }
+	#else
+	int f(int x) { return x * 77 + 1; }
+	#endif
+	int g(int x) __attribute__((alias("f")));
+	int h(int x) __attribute__((alias("f"), weak));
+	END
+	target x
+	made
+	replaces f
+}
+
+test_instrumented() {
+	local flag
+	for flag in -fsanitize=address -fsanitize=thread --coverage; do
+		objects x $flag <<-END
+		#ifdef FIXED
+		int f(int *x) { return *x * 77 + 2; }
+		#else
+		int f(int *x) { return *x * 77 + 1; }
+		#endif
+		END
+		FLAGS=$flag target x $flag
+		refused_diff "it is compiled with" "is set up when a program starts"
+	done
+	# what only calls functions when something is wrong is ordinary code
+	objects x -fsanitize=undefined <<-END
+	#ifdef FIXED
+	int f(int *x) { return *x * 77 + 2; }
+	#else
+	int f(int *x) { return *x * 77 + 1; }
+	#endif
+	END
+	FLAGS=-fsanitize=undefined target x -fsanitize=undefined
+	made
+	replaces f
+}
+
+# A debug file that dwz has compressed; the parts that several share are not needed.
+test_dwz() {
+	objects x <<-END
+	static __attribute__((noinline)) int g(int x)
+	{
+	#ifdef FIXED
+		return x * 1234567 + (x >> 3) + 1;
+	#else
+		return x * 1234567 + (x >> 3);
+	#endif
+	}
+	int f(int x) { return g(x) + g(-x); }
+	END
+	target x
+	objcopy --only-keep-debug "$WORK/target.so" "$WORK/x.debug"
+	cp "$WORK/x.debug" "$WORK/y.debug"
+	strip "$WORK/target.so"
+	dwz -m "$WORK/common.debug" "$WORK/x.debug" "$WORK/y.debug" 2>"$WORK/dwz" ||
+		dwz "$WORK/x.debug" || fail "dwz: $(cat "$WORK/dwz")"
+	made --debug "$WORK/x.debug"
+	grep -q 'debug file' "$WORK/out" || fail "$(cat "$WORK/out")"
+}
+
+# Debug information changes no code: in all that the cases are made of.
+test_debug_changes_no_code() {
+	local file compile flags level
+	for file in "$SELFTESTS"/flow/diff/cases/*.c "$SELFTESTS"/flow/diff/cases/*.cc; do
+		compile=$CC
+		[ "${file%.cc}" = "$file" ] || compile=g++
+		flags=$(sed -n 's/^ \* FLAGS //p' "$file")
+		for level in -O2 "-Os -fPIC"; do
+			# shellcheck disable=SC2086
+			$compile $flags $level -ffunction-sections -fdata-sections -c -o "$WORK/a.o" "$file" &&
+				$compile $flags $level -ffunction-sections -fdata-sections -g -c \
+					-o "$WORK/b.o" "$file" || fail "cannot compile $file"
+			objcopy -g "$WORK/b.o" "$WORK/b.o"
+			objcopy -g "$WORK/a.o" "$WORK/a.o"
+			cmp <(objdump -sr "$WORK/a.o" | tail -n +3) <(objdump -sr "$WORK/b.o" | tail -n +3) ||
+				fail "$file, $level: another object with -g"
+		done
+	done
+}
+
+# A new object with a destructor is registered with a name that only the linker knows.
+test_new_destructor() {
+	LANGUAGE=c++ CC=g++ objects x <<-END
+	struct counter { int n = 0; ~counter() { n = -1; } };
+	int f(int x)
+	{
+	#ifdef FIXED
+		static counter all;
+		return all.n += x;
+	#else
+		return x;
+	#endif
+	}
+	END
+	LANGUAGE=c++ CC=g++ target x
+	made
+	strip "$WORK/target.so"
+	refused_diff "'_Z1fi' uses '__dso_handle', which is not found in" "--debug"
+}
+
+# A label whose address a variable has, and that a changed function moved.
+test_label_in_variable() {
+	objects x <<-END
+	#ifdef FIXED
+	#define MORE x += 7
+	#else
+	#define MORE
+	#endif
+	int f(int x)
+	{
+		static void *next = &&first;
+		goto *next;
+	first:
+		next = &&second;
+		MORE;
+		return x;
+	second:
+		next = &&first;
+		return -x;
+	}
+	END
+	target x
+	refused_diff "the variable 'next" "points into 'f', which changed"
+}
+
+test_code_models() {
+	objects x -mcmodel=medium -mlarge-data-threshold=16 <<-END
+	static int table[100];
+	#ifdef FIXED
+	int f(int x) { return table[x & 63]++ + 1; }
+	#else
+	int f(int x) { return table[x & 63]++; }
+	#endif
+	END
+	FLAGS="-mcmodel=medium -mlarge-data-threshold=16" target x
+	pair x
+	differ 1 "${PAIRS[@]}"
+}
+
+# two_libraries - a.so and b.so, which uses it; objects a and b
+two_libraries() {
+	objects a <<-END
+	int count;
+	int a(int x)
+	{
+		count += x;
+	#ifdef FIXED
+		return count + 100;
+	#else
+		return count;
+	#endif
+	}
+	#ifdef FIXED
+	int fresh(int x) { return x * 1000; }
+	#endif
+	END
+	objects b <<-END
+	int a(int x);
+	#ifdef FIXED
+	int fresh(int x);
+	int b(int x) { return a(x) + fresh(x); }
+	#else
+	int b(int x) { return a(x); }
+	#endif
+	END
+	target a
+	mv "$WORK/target.so" "$WORK/liba.so"
+	target b "$WORK/liba.so"
+	mv "$WORK/target.so" "$WORK/libb.so"
+}
+
+# differ_two STATUS ARG... - both libraries
+differ_two() {
+	local want=$1
+	shift
+	"$ULP_PACKER" diff -o "$WORK/patch.so" "$@" >"$WORK/out" 2>"$WORK/err"
+	[ $? -eq "$want" ] || fail "not $want: $(cat "$WORK/out" "$WORK/err")"
+}
+
+test_two_targets() {
+	two_libraries
+	differ_two 0 --target "$WORK/liba.so" --orig "$WORK/a.o" --patched "$WORK/a.fixed.o" \
+		--target "$WORK/libb.so" --orig "$WORK/b.o" --patched "$WORK/b.fixed.o"
+	show "$WORK/patch.so"
+	functions
+	replaces a b
+	grep -q "for liba.so, libb.so: 2 functions\|for target.so" "$WORK/out" || fail "$(cat "$WORK/out")"
+	# one of them has nothing of it
+	differ_two 0 --target "$WORK/liba.so" --orig "$WORK/a.o" --patched "$WORK/a.fixed.o" \
+		--target "$WORK/libb.so" --orig "$WORK/b.o" --patched "$WORK/b.o"
+	says "libb.so: no code that a patch could replace differs"
+	show "$WORK/patch.so"
+	functions
+	replaces a
+	differ_two 2 --target "$WORK/liba.so" --target "$WORK/libb.so" --orig "$WORK/b.o" \
+		--patched "$WORK/b.fixed.o"
+}
+
+test_directory() {
+	two_libraries
+	mkdir "$WORK/two"
+	"$ULP_PACKER" diff -o "$WORK/two" --target "$WORK/liba.so" --orig "$WORK/a.o" \
+		--patched "$WORK/a.fixed.o" --target "$WORK/libb.so" --orig "$WORK/b.o" \
+		--patched "$WORK/b.fixed.o" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+	[ "$(find "$WORK/two" -name '*.so' | wc -l)" = 2 ] || fail "$(ls "$WORK/two")"
+}
+
+# A program is far away from its libraries.
+test_program_and_library() {
+	two_libraries
+	objects main <<-END
+	int a(int x);
+	#ifdef FIXED
+	int main(int argc, char **argv) { (void)argv; return a(argc) + 1; }
+	#else
+	int main(int argc, char **argv) { (void)argv; return a(argc); }
+	#endif
+	END
+	$CC -pie -Wl,--build-id=sha1 -o "$WORK/main" "$WORK/main.o" "$WORK/liba.so"
+	differ_two 1 --target "$WORK/main" --orig "$WORK/main.o" --patched "$WORK/main.fixed.o" \
+		--target "$WORK/liba.so" --orig "$WORK/a.o" --patched "$WORK/a.fixed.o"
+	says "is a program, and more than 2 GiB from any library" "-o DIR/"
+	[ ! -e "$WORK/patch.so" ] || fail "a patch"
+}
+
+run_tests test_folded test_aliases_are_one test_instrumented test_dwz \
+	test_debug_changes_no_code test_new_destructor test_label_in_variable test_code_models \
+	test_two_targets test_directory test_program_and_library
