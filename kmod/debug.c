@@ -73,10 +73,24 @@ static int ulp_debug_freeze(struct ulp_session *session, u64 ns)
 	return 0;
 }
 
+/* Fault points are numbered for ever; the last three have nothing to fail. */
+static int ulp_debug_arm(struct ulp_session *session, struct ulp_debug *args, bool waits)
+{
+	if (args->point > ULP_FAULT_THAWED || args->arg > S64_MAX)
+		return -EINVAL;
+	/* The fork probe is atomic. */
+	if (waits ? args->point == ULP_FAULT_GATE_POOL : args->point >= ULP_FAULT_PRESCANNED)
+		return -EINVAL;
+	args->out_value = READ_ONCE(session->faults.point);
+	ulp_fault_arm(&session->faults, args->point, args->arg, waits);
+	return 0;
+}
+
 /* ioctl(ULP_DEBUG); the session is locked. */
 int ulp_debug(struct ulp_session *session, struct ulp_debug *args)
 {
-	if (args->__reserved || (args->point && args->op != ULP_DEBUG_FAULT))
+	if (args->__reserved || (args->point && args->op != ULP_DEBUG_FAULT &&
+				 args->op != ULP_DEBUG_PAUSE))
 		return -EINVAL;
 	switch (args->op) {
 	case ULP_DEBUG_FREEZE:
@@ -85,12 +99,15 @@ int ulp_debug(struct ulp_session *session, struct ulp_debug *args)
 		ulp_debug_thaw(session);
 		return 0;
 	case ULP_DEBUG_FAULT:
-		if (args->point > ULP_FAULT_UNMAP || args->arg > S64_MAX)
-			return -EINVAL;
-		args->out_value = READ_ONCE(session->faults.point);
-		WRITE_ONCE(session->faults.point, 0);
-		atomic64_set(&session->faults.countdown, args->arg);
-		WRITE_ONCE(session->faults.point, args->point);
+		return ulp_debug_arm(session, args, false);
+	case ULP_DEBUG_PAUSE:
+		return ulp_debug_arm(session, args, true);
+	case ULP_DEBUG_PAUSED:
+		args->out_value = ulp_fault_paused();
+		return 0;
+	case ULP_DEBUG_GO:
+		args->out_value = ulp_fault_paused();
+		ulp_fault_go();
 		return 0;
 	case ULP_DEBUG_GATES:
 		args->out_value = ulp_gate_count();

@@ -11,11 +11,13 @@
 /**
  * struct ulp_faults - the armed fault point of one session
  * @point: enum ulp_fault, 0 none
+ * @waits: it waits for ulp_fault_go() and does not fail
  * @countdown: passings until it acts
  */
 struct ulp_faults {
 #ifdef ULP_DEBUG_BUILD
 	u32 point;
+	bool waits;
 	atomic64_t countdown;
 #endif
 };
@@ -23,17 +25,23 @@ struct ulp_faults {
 #ifdef ULP_DEBUG_BUILD
 #define ULP_IS_DEBUG	true
 
+void ulp_faults_init(struct ulp_faults *faults);
+void ulp_fault_arm(struct ulp_faults *faults, u32 point, u64 passing, bool waits);
+bool ulp_fault_act(struct ulp_faults *faults);
+unsigned int ulp_fault_paused(void);
+void ulp_fault_go(void);
+
 /* Whether the step at @point must fail now; in any context, @faults may be NULL. */
 static inline bool ulp_fault(struct ulp_faults *faults, enum ulp_fault point)
 {
-	if (!faults || READ_ONCE(faults->point) != point ||
-	    atomic64_dec_return(&faults->countdown) >= 0)
-		return false;
-	WRITE_ONCE(faults->point, 0);
-	return true;
+	return faults && READ_ONCE(faults->point) == point && ulp_fault_act(faults);
 }
 #else
 #define ULP_IS_DEBUG	false
+
+static inline void ulp_faults_init(struct ulp_faults *faults)
+{
+}
 
 static inline bool ulp_fault(struct ulp_faults *faults, enum ulp_fault point)
 {

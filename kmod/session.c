@@ -128,6 +128,7 @@ int ulp_session_open(int mem_fd, const struct file_operations *fops)
 	INIT_LIST_HEAD(&session->maps);
 	ulp_hold_init(session);
 	ulp_debug_init(session);
+	ulp_faults_init(&session->faults);
 
 	session->worker = ulp_warm_get();
 	if (IS_ERR(session->worker)) {

@@ -188,6 +188,7 @@ static bool ulp_window_body(struct ulp_window *window)
 	if (reason || (plan->flags & ULP_TRANSACT_DRY_RUN))
 		return false;
 	ulp_write_all(plan);
+	ulp_fault(plan->faults, ULP_FAULT_WRITTEN);
 	trace_write(window->mm, plan->nr_writes, plan->nr_pages);
 	return true;
 }
@@ -412,8 +413,10 @@ static int ulp_attempt(struct ulp_session *session, const struct ulp_plan *plan,
 	if (!err) {
 		memset(&outcome->verdict, 0, sizeof(outcome->verdict));
 		outcome->stack_size = 0;
+		ulp_fault(plan->faults, ULP_FAULT_PRESCANNED);
 		ulp_session_run(session, plan->backend == ULP_BACKEND_GATE ?
 				ulp_window_gate : ulp_window_stop_machine, &window);
+		ulp_fault(plan->faults, ULP_FAULT_THAWED);
 		if (!outcome->verdict.reason && !outcome->threads)
 			err = -ESRCH;
 	} else if (err > 0) {

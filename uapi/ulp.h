@@ -553,12 +553,19 @@ struct ulp_unmap {
  *	the point that was armed before and has not acted
  * @ULP_DEBUG_GATES: @out_value is the number of gates of the whole module that
  *	are queued or parked
+ * @ULP_DEBUG_PAUSE: as FAULT, but it does not fail: it waits there until GO, a
+ *	minute at most.  With stop_machine nothing can wait in the window
+ * @ULP_DEBUG_PAUSED: @out_value is how many wait, of the whole module
+ * @ULP_DEBUG_GO: let them go; @out_value is how many those were
  */
 enum ulp_debug_op {
 	ULP_DEBUG_FREEZE	= 1,
 	ULP_DEBUG_THAW		= 2,
 	ULP_DEBUG_FAULT		= 3,
 	ULP_DEBUG_GATES		= 4,
+	ULP_DEBUG_PAUSE		= 5,
+	ULP_DEBUG_PAUSED	= 6,
+	ULP_DEBUG_GO		= 7,
 };
 
 /**
@@ -575,6 +582,10 @@ enum ulp_debug_op {
  * @ULP_FAULT_GATE_POOL: no gate object is left for a newborn child
  * @ULP_FAULT_COPY_RESULT: the result cannot be written to the caller
  * @ULP_FAULT_UNMAP: vm_munmap fails in the worker
+ * @ULP_FAULT_PRESCANNED: all stacks have been seen; here and at the next two
+ *	nothing can fail, they are to wait at
+ * @ULP_FAULT_WRITTEN: all writes are done, the target is still held
+ * @ULP_FAULT_THAWED: it is not held any more
  */
 enum ulp_fault {
 	ULP_FAULT_PIN		= 1,
@@ -589,13 +600,16 @@ enum ulp_fault {
 	ULP_FAULT_GATE_POOL	= 10,
 	ULP_FAULT_COPY_RESULT	= 11,
 	ULP_FAULT_UNMAP		= 12,
+	ULP_FAULT_PRESCANNED	= 13,
+	ULP_FAULT_WRITTEN	= 14,
+	ULP_FAULT_THAWED	= 15,
 };
 
 /**
  * struct ulp_debug - ioctl(ULP_DEBUG): single steps and fault points for tests
  * @size: sizeof(struct ulp_debug)
  * @op: enum ulp_debug_op
- * @point: enum ulp_fault, for %ULP_DEBUG_FAULT
+ * @point: enum ulp_fault, for %ULP_DEBUG_FAULT and %ULP_DEBUG_PAUSE
  * @__reserved: must be 0
  * @arg: see enum ulp_debug_op
  * @out_value: see enum ulp_debug_op
