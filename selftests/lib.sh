@@ -15,6 +15,7 @@
 #	O	build directory
 #	SCALE	multiplies the counts of the stress tests, in percent (100)
 #	ONLY	patterns of the tests to run
+#	TIMES	multiplies the time limits (1)
 
 SELFTESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 O=$(realpath -m "${O:-$SELFTESTS/../build}")
@@ -26,7 +27,7 @@ VICTIMS=$O/selftests/victims
 PATCHES=$O/selftests/packed
 JSON_GET=$O/selftests/json_get
 SCALE=${SCALE:-100}
-LIMIT=120 # seconds that nothing of ours may take, however busy the machine is
+LIMIT=$((120 * ${TIMES:-1})) # seconds that nothing of ours may take, however busy the machine is
 export LD_LIBRARY_PATH=$VICTIMS${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
 # ---- results ----

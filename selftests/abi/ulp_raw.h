@@ -23,9 +23,10 @@
 #include <time.h>
 #include <unistd.h>
 #include <ulp.h>
+#include "patience.h"
 
 #define RAW_PAGE	4096UL
-#define RAW_LIMIT_NS	(60 * 1000000000ULL)	/* nothing takes this long */
+#define RAW_LIMIT_NS	(limit_times() * 60 * 1000000000ULL)	/* nothing takes this long */
 
 /* ---- functions to be patched; each has its end marked ---- */
 
@@ -201,6 +202,15 @@ static inline uint64_t raw_gates(int session)
 	return value;
 }
 
+/* How many of the whole module wait at a fault point (ULP_DEBUG_PAUSE). */
+static inline uint64_t raw_paused(int session)
+{
+	uint64_t value = 0;
+
+	raw_debug(session, ULP_DEBUG_PAUSED, 0, 0, &value);
+	return value;
+}
+
 /* Makes raw_answer() or raw_answer2() give @to instead of @from. */
 static inline int raw_set_answer(int session, unsigned int (*fn)(void), uint32_t from, uint32_t to,
 				 struct ulp_transact *args)
@@ -258,6 +268,47 @@ static inline void raw_kill(pid_t pid)
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
+}
+
+/* How many mappings a process has. */
+static inline unsigned int raw_nr_maps(pid_t pid)
+{
+	unsigned int nr = 0;
+	char path[64];
+	FILE *file;
+	int c;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	file = fopen(path, "r");
+	while (file && (c = fgetc(file)) != EOF)
+		nr += c == '\n';
+	if (file)
+		fclose(file);
+	return nr;
+}
+
+/* References to the module; our own descriptors have theirs. */
+static inline long raw_references(void)
+{
+	FILE *file = fopen("/sys/module/ulp/refcnt", "r");
+	long value = -1;
+
+	if (!file)
+		return value;
+	if (fscanf(file, "%ld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
+}
+
+static inline int raw_unmap(int session, uint64_t addr, uint64_t length, struct ulp_unmap *args)
+{
+	memset(args, 0, sizeof(*args));
+	args->size = sizeof(*args);
+	args->addr = addr;
+	args->length = length;
+	args->max_freeze_ns = 2000000000;
+	return raw_ioctl(session, ULP_UNMAP, args);
 }
 
 static inline pid_t raw_gettid(void)
