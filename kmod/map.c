@@ -32,6 +32,9 @@
 #define ULP_TAKE_BACK_TRIES	500
 #define ULP_TAKE_BACK_WAIT_MS	10
 
+/* How often it tries again for want of memory, time or a quiet target. */
+#define ULP_TAKE_BACK_AGAIN	10
+
 /**
  * struct ulp_mapping - a mapping that no transaction has committed
  * @list: in ulp_session.maps
@@ -304,13 +307,22 @@ static int ulp_map_claim_patiently(struct ulp_session *session, struct mm_struct
 static void ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *mm,
 				  const struct ulp_mapping *mapping)
 {
-	struct ulp_outcome outcome = { };
-	int err;
+	struct ulp_outcome outcome;
+	unsigned int tries;
+	int err = 0;
 
-	if (!ulp_range_is_mapped(mm, mapping, true))
-		return;
-	err = ulp_unmap_checked(session, mm, mapping, 0, &outcome);
-	if (err)
+	for (tries = 0; tries <= ULP_TAKE_BACK_AGAIN; tries++) {
+		if (!ulp_range_is_mapped(mm, mapping, true))
+			return;
+		if (tries)
+			msleep(ULP_TAKE_BACK_WAIT_MS);
+		memset(&outcome, 0, sizeof(outcome));
+		err = ulp_unmap_checked(session, mm, mapping, 0, &outcome);
+		if (err != -ENOMEM && err != -ETIME && err != -EAGAIN && err != -EADDRINUSE)
+			break;
+	}
+	/* Who has died in the meantime needs nothing. */
+	if (err && err != -ESRCH)
 		pr_warn("mapping at %lx stays: error %d, reason %u, thread %u, ip %lx, slot %lx, value %lx\n",
 			mapping->addr, err, outcome.verdict.reason, outcome.verdict.tid,
 			outcome.verdict.ip, outcome.verdict.slot, outcome.verdict.value);

@@ -66,6 +66,43 @@ static inline void raw_crowd(struct raw_shared *shared, void *(*fn)(void *arg), 
 	fn((void *)&shared->count[0]);
 }
 
+/*
+ * A plan with something of everything: two writes, stale words, a subject.  @args
+ * brings flags and limits.
+ */
+static inline int raw_change(int session, uint32_t backend, uint32_t from, uint32_t to,
+			     struct ulp_transact *args)
+{
+	static char stack[256];
+	struct ulp_subject subject = {
+		.size = sizeof(subject), .action = ULP_ACTION_APPLY, .name = "fault",
+		.nr_functions = 1, .functions_size = 2, .functions = (uintptr_t)"f",
+	};
+	/* not on our stack, of which a victim has a copy */
+	static struct ulp_range range = { (uintptr_t)raw_spin + 1, (uintptr_t)raw_spin + 2 };
+	struct ulp_stale stale = { };
+	struct ulp_write writes[2];
+	int i;
+
+	for (i = 0; i < 2; i++)
+		writes[i] = (struct ulp_write) {
+			.addr = RAW_ANSWER_AT(i ? raw_answer2 : raw_answer), .len = 4,
+			.expected = (uintptr_t)&from, .bytes = (uintptr_t)&to,
+		};
+	args->backend = backend;
+	args->flags |= ULP_TRANSACT_NO_STAMPS;
+	args->ranges = (uintptr_t)&range;
+	args->nr_ranges = 1;
+	args->writes = (uintptr_t)writes;
+	args->nr_writes = 2;
+	args->stale = (uintptr_t)&stale;
+	args->nr_stale = 1;
+	args->stack = (uintptr_t)stack;
+	args->stack_size = sizeof(stack);
+	args->subject = (uintptr_t)&subject;
+	return raw_transact(session, args);
+}
+
 /* In a test: victim @fn, as soon as @threads of its threads are there; a session. */
 #define START(fn, threads) do {							\
 	self->pid = raw_victim(fn, self->shared);				\

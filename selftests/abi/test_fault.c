@@ -78,6 +78,14 @@ FIXTURE_TEARDOWN(fault)
 	raw_kill(self->pid);
 }
 
+/* What ULP_UNMAP and closing a session use. */
+static uint32_t default_backend(void)
+{
+	struct ulp_query query;
+
+	return raw_query(&query) ? 0 : query.out_default_backend;
+}
+
 /* From @from to @to, with a fault point armed; hot code wants many attempts. */
 static int set_answer(int session, uint32_t backend, uint32_t from, uint32_t to,
 		      uint32_t attempts, struct ulp_transact *args)
@@ -111,41 +119,6 @@ static int set_answer(int session, uint32_t backend, uint32_t from, uint32_t to,
 	EXPECT_TRUE(RAW_WAIT(raw_gates(self->session) == 0));			\
 } while (0)
 
-/* A plan with something of everything: two writes, stale words, a subject. */
-static int change(int session, uint32_t backend, uint32_t from, uint32_t to,
-		  struct ulp_transact *args)
-{
-	static char stack[256];
-	struct ulp_subject subject = {
-		.size = sizeof(subject), .action = ULP_ACTION_APPLY, .name = "fault",
-		.nr_functions = 1, .functions_size = 2, .functions = (uintptr_t)"f",
-	};
-	/* not in the victim, which has a copy of our stack, by their ends either */
-	struct ulp_range range = { (uintptr_t)raw_spin + 1, (uintptr_t)raw_spin + 2 };
-	struct ulp_stale stale = { };
-	struct ulp_write writes[2];
-	int i;
-
-	for (i = 0; i < 2; i++)
-		writes[i] = (struct ulp_write) {
-			.addr = RAW_ANSWER_AT(i ? raw_answer2 : raw_answer), .len = 4,
-			.expected = (uintptr_t)&from, .bytes = (uintptr_t)&to,
-		};
-	*args = raw_transact_args();
-	args->backend = backend;
-	args->flags = ULP_TRANSACT_NO_STAMPS;
-	args->ranges = (uintptr_t)&range;
-	args->nr_ranges = 1;
-	args->writes = (uintptr_t)writes;
-	args->nr_writes = 2;
-	args->stale = (uintptr_t)&stale;
-	args->nr_stale = 1;
-	args->stack = (uintptr_t)stack;
-	args->stack_size = sizeof(stack);
-	args->subject = (uintptr_t)&subject;
-	return raw_transact(session, args);
-}
-
 /*
  * Each point at each of its passings, until there are no more.  What is only
  * missing for a moment (err 0) is fetched, and that is no attempt.
@@ -175,16 +148,18 @@ TEST_F_TIMEOUT(fault, each_passing, 100)
 		for (k = 0;; k++) {
 			int ret;
 
+			args = raw_transact_args();
 			ASSERT_EQ(0, raw_fault(self->session, points[i].point, k));
-			ret = change(self->session, variant->backend, 1, 2, &args);
+			ret = raw_change(self->session, variant->backend, 1, 2, &args);
 			ASSERT_EQ(0, raw_debug(self->session, ULP_DEBUG_FAULT, 0, 0, &pending));
 			EXPECT_EQ(pending ? 0 : points[i].err, ret) {
 				TH_LOG("point %u, passing %u, reason %u", points[i].point, k,
 				       args.out_reason);
 			}
 			EXPECT_EQ(ret ? points[i].reason : ULP_REASON_NONE, args.out_reason);
+			args = raw_transact_args();
 			if (!ret)
-				ret = change(self->session, variant->backend, 2, 1, &args);
+				ret = raw_change(self->session, variant->backend, 2, 1, &args);
 			ASSERT_EQ(pending ? 0 : points[i].err, ret);
 			if (pending)
 				break;
@@ -197,6 +172,88 @@ TEST_F_TIMEOUT(fault, each_passing, 100)
 			TH_LOG("point %u is passed %u times", points[i].point, k);
 		}
 	}
+}
+
+#define FREE_ADDR	0x200000000000UL
+
+/*
+ * The same of taking a mapping back, by ULP_UNMAP or by closing the session.  One
+ * failure is got over where an attempt may follow; closing has nobody to tell, so
+ * that the mapping must be gone whatever failed.
+ */
+static const struct { uint32_t point; int err; } unmap_points[] = {
+	{ ULP_FAULT_ALLOC, -ENOMEM },
+	{ ULP_FAULT_UNMAP, -ENOMEM },
+	{ ULP_FAULT_FREEZE_LIMIT, 0 },
+	{ ULP_FAULT_CHECK, 0 },
+	{ ULP_FAULT_STACK, 0 },
+};
+
+TEST_F_TIMEOUT(fault, unmap_each_passing, 60)
+{
+	struct ulp_transact args;
+	struct ulp_unmap unmap;
+	uint64_t pending;
+	unsigned int i, maps;
+	uint32_t k;
+
+	if (variant->backend != default_backend())
+		SKIP(return, "it has no choice of the backend");
+	START(victim, 5);
+	maps = raw_nr_maps(self->pid);
+	for (i = 0; i < sizeof(unmap_points) / sizeof(*unmap_points); i++) {
+		for (k = 0, pending = 0; !pending; k++) {
+			int ret;
+
+			ASSERT_EQ(0, raw_map(self->session, -1, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+			ASSERT_EQ(maps + 1, raw_nr_maps(self->pid));
+			ASSERT_EQ(0, raw_fault(self->session, unmap_points[i].point, k));
+			ret = raw_unmap(self->session, FREE_ADDR, RAW_PAGE, &unmap);
+			ASSERT_EQ(0, raw_debug(self->session, ULP_DEBUG_FAULT, 0, 0, &pending));
+			EXPECT_EQ(pending ? 0 : unmap_points[i].err, ret) {
+				TH_LOG("point %u, passing %u, reason %u", unmap_points[i].point, k,
+				       unmap.out_reason);
+			}
+			EXPECT_EQ(maps + !!ret, raw_nr_maps(self->pid));
+			if (ret)
+				EXPECT_EQ(0, raw_unmap(self->session, FREE_ADDR, RAW_PAGE, &unmap));
+			ASSERT_EQ(maps, raw_nr_maps(self->pid));
+		}
+		EXPECT_TRUE(k > 1 || unmap_points[i].point == ULP_FAULT_FREEZE_LIMIT) {
+			TH_LOG("point %u is never passed", unmap_points[i].point);
+		}
+	}
+	EXPECT_UNHARMED();
+}
+
+TEST_F_TIMEOUT(fault, close_each_passing, 60)
+{
+	static const uint32_t passings = 4;	/* no point has more, but for the check */
+	struct ulp_transact args;
+	unsigned int i, maps;
+	long references;
+	uint32_t k;
+
+	if (variant->backend != default_backend())
+		SKIP(return, "it has no choice of the backend");
+	START(victim, 5);
+	maps = raw_nr_maps(self->pid);
+	references = raw_references();
+	for (i = 0; i < sizeof(unmap_points) / sizeof(*unmap_points); i++) {
+		for (k = 0; k < passings; k++) {
+			int session = raw_session(self->pid);
+
+			ASSERT_EQ(0, raw_map(session, -1, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+			ASSERT_EQ(0, raw_map(session, -1, FREE_ADDR + 2 * RAW_PAGE, RAW_PAGE, 0));
+			ASSERT_EQ(0, raw_fault(session, unmap_points[i].point, k));
+			ASSERT_EQ(0, close(session));
+			ASSERT_EQ(maps, raw_nr_maps(self->pid)) {
+				TH_LOG("point %u, passing %u", unmap_points[i].point, k);
+			}
+			ASSERT_TRUE(RAW_WAIT(raw_references() == references));
+		}
+	}
+	EXPECT_UNHARMED();
 }
 
 TEST_F(fault, result_before_it_happened)

@@ -88,16 +88,6 @@ static const char *mapped(pid_t pid, uint64_t addr, char *name)
 	return permissions;
 }
 
-static int unmap(int session, uint64_t addr, uint64_t length, struct ulp_unmap *args)
-{
-	memset(args, 0, sizeof(*args));
-	args->size = sizeof(*args);
-	args->addr = addr;
-	args->length = length;
-	args->max_freeze_ns = 2000000000;
-	return raw_ioctl(session, ULP_UNMAP, args);
-}
-
 static int commit(int session)
 {
 	struct ulp_transact args = raw_transact_args();
@@ -276,17 +266,17 @@ TEST_F(map, unmap)
 
 	ASSERT_EQ(0, raw_map(self->session, self->memfd, FREE_ADDR, 2 * RAW_PAGE, ULP_MAP_EXEC));
 	ASSERT_EQ(0, commit(self->session));
-	EXPECT_EQ(-EINVAL, unmap(self->session, FREE_ADDR, 0, &args));
-	EXPECT_EQ(-EINVAL, unmap(self->session, FREE_ADDR + 1, RAW_PAGE, &args));
-	EXPECT_EQ(-EINVAL, unmap(self->session, FREE_ADDR, 3 * RAW_PAGE, &args));
-	EXPECT_EQ(-EINVAL, unmap(self->session, 0, RAW_PAGE, &args));
-	EXPECT_EQ(-EINVAL, unmap(self->session, -RAW_PAGE, RAW_PAGE, &args));
+	EXPECT_EQ(-EINVAL, raw_unmap(self->session, FREE_ADDR, 0, &args));
+	EXPECT_EQ(-EINVAL, raw_unmap(self->session, FREE_ADDR + 1, RAW_PAGE, &args));
+	EXPECT_EQ(-EINVAL, raw_unmap(self->session, FREE_ADDR, 3 * RAW_PAGE, &args));
+	EXPECT_EQ(-EINVAL, raw_unmap(self->session, 0, RAW_PAGE, &args));
+	EXPECT_EQ(-EINVAL, raw_unmap(self->session, -RAW_PAGE, RAW_PAGE, &args));
 	EXPECT_STREQ("r-xp", mapped(self->pid, FREE_ADDR, NULL));
-	EXPECT_EQ(0, unmap(self->session, FREE_ADDR, 2 * RAW_PAGE, &args)) {
+	EXPECT_EQ(0, raw_unmap(self->session, FREE_ADDR, 2 * RAW_PAGE, &args)) {
 		TH_LOG("reason %u", args.out_reason);
 	}
 	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR, NULL));
-	EXPECT_EQ(-EINVAL, unmap(self->session, FREE_ADDR, 2 * RAW_PAGE, &args));
+	EXPECT_EQ(-EINVAL, raw_unmap(self->session, FREE_ADDR, 2 * RAW_PAGE, &args));
 }
 
 /* A mapping in which a thread executes, and one it can return into. */
@@ -308,7 +298,7 @@ TEST_F(map, unmap_refused)
 	ASSERT_TRUE(RAW_WAIT(shared->command));
 	EXPECT_EQ((uintptr_t)&shared->count[2] + 1, shared->count[0]);
 	/* it may keep the address of the function, but nothing behind it */
-	EXPECT_EQ(0, unmap(session, FREE_ADDR + RAW_PAGE, RAW_PAGE, &args)) {
+	EXPECT_EQ(0, raw_unmap(session, FREE_ADDR + RAW_PAGE, RAW_PAGE, &args)) {
 		TH_LOG("reason %u", args.out_reason);
 	}
 	raw_kill(pid);
@@ -325,7 +315,7 @@ TEST_F(map, unmap_refused)
 	ASSERT_EQ(0, commit(session));
 	shared->value = FREE_ADDR;
 	ASSERT_TRUE(RAW_WAIT(shared->count[2]));
-	EXPECT_EQ(-EADDRINUSE, unmap(session, FREE_ADDR, RAW_PAGE, &args));
+	EXPECT_EQ(-EADDRINUSE, raw_unmap(session, FREE_ADDR, RAW_PAGE, &args));
 	EXPECT_EQ(ULP_REASON_IP, args.out_reason);
 	EXPECT_EQ(pid, args.out_tid);
 	EXPECT_STREQ("r-xp", mapped(pid, FREE_ADDR, NULL));
