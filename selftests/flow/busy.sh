@@ -13,20 +13,36 @@ busy() {
 		results.0.blocker.slot
 }
 
-# inside WAY FUNCTION - a thread goes in by WAY: FUNCTION cannot be replaced
-# until it comes out; OLD is what the call returns, which it does undisturbed
+# inside WAY FUNCTION OLD [PATCH] - a thread goes in by WAY: FUNCTION cannot be
+# replaced until it comes out; OLD is what the call returns, which it does undisturbed
 inside() {
-	local way=$1 function=$2 old=$3 lines
+	local way=$1 function=$2 old=$3 patch=${4:-busy} lines
 	start_victim stack "$VICTIMS/victim_stack"
 	ask enter "$way"
 	lines=$(wc -l <"/proc/${PID[stack]}/maps")
-	busy apply busy "$function" "$REPLY"
+	busy apply "$patch" "$function" "$REPLY"
 	[ "$(wc -l <"/proc/${PID[stack]}/maps")" -eq "$lines" ] ||
 		fail "a refused patch left something in the process"
 	expect 42 answer 0
 	expect "$old" leave
-	apply busy
+	apply "$patch"
 	end_victim
+}
+
+# in_cold_part WAY FUNCTION OLD PATCH - as above; the part has a range of its own
+in_cold_part() {
+	nm "$VICTIMS/libvictim.so" | grep -q " $2\.cold" || skip "this compiler splits nothing off"
+	inside "$@"
+}
+
+test_cold_part() { in_cold_part cold victim_cold 1121 cold; }
+test_spinning_in_cold_part() { in_cold_part cold_spin victim_cold_spin 2 cold; }
+
+# The same where no symbol tells of the part.
+test_cold_part_stripped() {
+	mkdir "$WORK/lib"
+	cp "$VICTIMS/libvictim.stripped.so" "$WORK/lib/libvictim.so"
+	LD_LIBRARY_PATH=$WORK/lib in_cold_part cold victim_cold 1121 cold.stripped
 }
 
 test_waiting() { inside wait victim_wait 1120; }
@@ -161,6 +177,7 @@ not_worse() {
 		fail "$1 of a refusal: $3 ns, of a success: $4 ns"
 }
 
-run_tests test_waiting test_spinning test_below_handler test_below_handler_on_other_stack \
+run_tests test_waiting test_spinning test_cold_part test_spinning_in_cold_part \
+	test_cold_part_stripped test_below_handler test_below_handler_on_other_stack \
 	test_through_vdso test_deep test_longjmp test_elsewhere test_process_sharing_memory \
 	test_revert test_caller_of_patched test_patience test_innocent_threads

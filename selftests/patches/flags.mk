@@ -11,13 +11,15 @@ CFLAGS_patches/answer.2 := -DADD=2000
 CFLAGS_patches/answer.3 := -DADD=3000
 
 # those of the plain library; then those with a target of their own
-$(foreach name,answer second outer secret short busy callee caller pointer probe missing,\
+$(foreach name,answer second outer secret short busy callee caller pointer probe missing cold,\
 	$(eval PACK += $(name):patches/$(name):patches/$(name):victims/libvictim.so))
 $(foreach n,2 3,$(eval PACK += answer.$(n):patches/answer:patches/answer.$(n):victims/libvictim.so))
 $(foreach lib,O0 O3 Os cet nop16 nop5 cet-nop16,\
 	$(eval PACK += secret.$(lib):patches/secret:patches/secret:victims/libvictim.$(lib).so)\
 	$(eval PACK += outer.$(lib):patches/outer:patches/outer:victims/libvictim.$(lib).so))
 PACK += secret.stripped:patches/secret:patches/secret:victims/libvictim.stripped.so:victims/libvictim.so
+PACK += init:patches/init:patches/init:victims/victim_init
+PACK += cold.stripped:patches/cold:patches/cold:victims/libvictim.stripped.so:victims/libvictim.so
 PACK += exceptions:patches/exceptions:patches/exceptions:victims/libvictim_cxx.so
 PACK += cxx:patches/cxx:patches/cxx:victims/libvictim_cxx.so
 PACK += zlib:patches/zlib:patches/zlib:/lib/x86_64-linux-gnu/libz.so.1

@@ -152,6 +152,34 @@ int victim_call(void (*fn)(void))
 	return 7;
 }
 
+/*
+ * What leads to a cold function is split off at -O2: of these two all but the
+ * first instructions are in a part of their own, far away.
+ */
+__attribute__((noipa, cold)) static int seldom(int fd)
+{
+	return victim_wait(fd);
+}
+
+int victim_cold(int fd)
+{
+	if (fd >= 0)
+		return seldom(fd) + 1;
+	return fd;
+}
+
+int victim_cold_spin(volatile int *stop)
+{
+	int n = 0;
+
+	if (!*stop) {
+		n = seldom(-1);
+		while (!*stop)
+			n |= 1;
+	}
+	return n + 3;
+}
+
 WHOLE static int pointed_at(int x)
 {
 	return x + hidden_counter;

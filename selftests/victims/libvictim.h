@@ -35,6 +35,8 @@ int victim_callee(int fd);
 int victim_spin(volatile int *stop);
 long victim_clock(volatile int *stop);
 int victim_call(void (*fn)(void));
+int victim_cold(int fd);
+int victim_cold_spin(volatile int *stop);
 
 int (*victim_pointer(void))(int);
 

@@ -74,6 +74,17 @@ static void way_longjmp(void)
 	returned = read(gate[0], &c, 1);
 }
 
+/* In the parts that the compiler split off. */
+static void way_cold(void)
+{
+	returned = victim_cold(gate[0]);
+}
+
+static void way_cold_spin(void)
+{
+	returned = victim_cold_spin(&spin_stop);
+}
+
 /* In no function of the library at all. */
 static void way_elsewhere(void)
 {
@@ -91,6 +102,8 @@ static const struct way ways[] = {
 	{ "altstack", way_altstack, true, true },
 	{ "vdso", way_vdso, true, true },
 	{ "longjmp", way_longjmp, true, false },
+	{ "cold", way_cold, false, false },
+	{ "cold_spin", way_cold_spin, false, true },
 	{ "elsewhere", way_elsewhere, false, false },
 	{ NULL, NULL, false, false },
 };
