@@ -5,6 +5,7 @@
 #ifndef SOAK_LEAKS_H
 #define SOAK_LEAKS_H
 
+#include <glob.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@ struct leaks_cache {
  * @slab_kb: all of them together
  * @vmalloc_kb: kernel memory from vmalloc
  * @references: to the module
+ * @objects: of slab caches that were allocated by or for the module: exact, where
+ *	the kernel tracks them (slub_debug=U, see run), else 0
+ * @areas: of vmalloc that the module has
  * @descriptors: of this process
  */
 struct leaks {
@@ -32,7 +36,19 @@ struct leaks {
 	struct leaks_cache caches[LEAKS_CACHES];
 	unsigned long slab_kb, vmalloc_kb;
 	long references;
+	unsigned long objects;
+	unsigned int areas;
 	unsigned int descriptors;
+};
+
+/**
+ * struct leaks_maps - mappings of a process
+ * @nr: how many
+ * @bytes: all of them together
+ */
+struct leaks_maps {
+	unsigned int nr;
+	unsigned long bytes;
 };
 
 static inline void leaks_write(const char *path, const char *text)
@@ -48,7 +64,8 @@ static inline void leaks_write(const char *path, const char *text)
 /* Full of what was read from files, or of what is freed when it is many (vmalloc). */
 static inline bool leaks_is_lazy(const char *name)
 {
-	return strstr(name, "vmap_area") || strstr(name, "dentry") || strstr(name, "inode") || strstr(name, "radix") ||
+	return strstr(name, "vmap_area") || strstr(name, "dentry") ||
+	       strstr(name, "inode") || strstr(name, "radix") ||
 	       strstr(name, "ovl") || strstr(name, "9p") || strstr(name, "kernfs");
 }
 
@@ -88,20 +105,83 @@ static inline unsigned long leaks_number(const char *path, const char *key)
 	return value;
 }
 
-/* How many mappings a process has, or how many of its images (or of any). */
-static inline unsigned int leaks_maps(pid_t pid, const char *of)
+/* The mappings of a process that have @of in their lines of /proc/PID/maps. */
+static inline struct leaks_maps leaks_maps(pid_t pid, const char *of)
 {
-	unsigned int count = 0;
+	struct leaks_maps maps = { 0 };
+	unsigned long start, end;
 	char line[512];
 	FILE *file;
 
 	snprintf(line, sizeof(line), "/proc/%d/maps", (int)pid);
 	file = fopen(line, "re");
-	while (file && fgets(line, sizeof(line), file))
-		count += strstr(line, of) != NULL;
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strstr(line, of) || sscanf(line, "%lx-%lx", &start, &end) != 2)
+			continue;
+		maps.nr++;
+		maps.bytes += end - start;
+	}
 	if (file)
 		fclose(file);
-	return count;
+	return maps;
+}
+
+static inline bool leaks_maps_grew(struct leaks_maps before, struct leaks_maps now)
+{
+	return now.nr > before.nr || now.bytes > before.bytes;
+}
+
+/*
+ * Sums up what a tracking kernel says of one cache: a line with a count for each
+ * way to an allocation, and the call chain below it.
+ */
+static inline unsigned long leaks_of_module(const char *path)
+{
+	unsigned long total = 0, count = 0;
+	char line[1024];
+	FILE *file = fopen(path, "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		unsigned long number;
+		char *end;
+
+		number = strtoul(line, &end, 10);
+		if (end != line && *end == ' ')
+			count = number;
+		if (!strstr(line, "[ulp]"))
+			continue;
+		total += count;
+		count = 0;	/* once for each way */
+	}
+	if (file)
+		fclose(file);
+	return total;
+}
+
+static inline unsigned long leaks_module_objects(void)
+{
+	unsigned long total = 0;
+	glob_t found;
+
+	if (glob("/sys/kernel/debug/slab/*/alloc_traces", 0, NULL, &found))
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		total += leaks_of_module(found.gl_pathv[i]);
+	globfree(&found);
+	return total;
+}
+
+static inline unsigned int leaks_module_areas(void)
+{
+	unsigned int areas = 0;
+	char line[512];
+	FILE *file = fopen("/proc/vmallocinfo", "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		areas += strstr(line, "[ulp]") != NULL;
+	if (file)
+		fclose(file);
+	return areas;
 }
 
 static inline void leaks_look(struct leaks *leaks)
@@ -114,6 +194,8 @@ static inline void leaks_look(struct leaks *leaks)
 	leaks_read_slab(leaks);
 	leaks->slab_kb = leaks_number("/proc/meminfo", "SUnreclaim:");
 	leaks->vmalloc_kb = leaks_number("/proc/meminfo", "VmallocUsed:");
+	leaks->objects = leaks_module_objects();
+	leaks->areas = leaks_module_areas();
 	leaks->references = (long)leaks_number("/sys/module/ulp/refcnt", "");
 	for (int fd = 0; fd < 1024; fd++) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

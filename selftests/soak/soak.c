@@ -22,11 +22,12 @@
 #include "libulp.h"
 #include "ulp.h"
 #include "leaks.h"
+#include "patience.h"
 
 #define VICTIMS_MAX	16
 #define PATCHES_MAX	8
 #define CODES		32		/* of libulp */
-#define LIMIT_NS	120000000000ULL	/* nothing takes this long */
+#define LIMIT_NS	(limit_times() * 120000000000ULL)	/* nothing takes this long */
 
 enum kind { STEADY, BUSY, ANY, MORTAL };
 
@@ -36,7 +37,7 @@ struct victim {
 	char *program;
 	char *files[PATCHES_MAX];
 	unsigned int nr_files;
-	unsigned int maps, images;
+	struct leaks_maps maps, images;
 };
 
 /* What all processes share. */
@@ -351,6 +352,7 @@ static void signal_victims(int sig)
 /* Everybody rests, all is taken back, and the module has had time to let go. */
 static void look_at_all(struct leaks *leaks)
 {
+	static struct leaks last;
 	unsigned long long end = now_ns() + LIMIT_NS;
 
 	shared->rest = true;
@@ -358,10 +360,14 @@ static void look_at_all(struct leaks *leaks)
 		usleep(10000);
 	/* what has ended is freed a while later */
 	signal_victims(SIGSTOP);
-	sleep(3);
+	leaks_look(leaks);
 	do {
+		/* the module keeps its threads for 10 s */
+		last = *leaks;
+		sleep(12);
 		leaks_look(leaks);
-	} while (leaks->references && now_ns() < end && !usleep(100000));
+	} while ((leaks->references || leaks->objects != last.objects ||
+		  leaks->areas != last.areas) && now_ns() < end);
 }
 
 static unsigned long gates(void)
@@ -382,21 +388,25 @@ static unsigned long gates(void)
 
 static unsigned int compare_maps(struct victim *victim, bool first)
 {
-	unsigned int images = leaks_maps(victim->pid, "memfd:ulp-");
-	unsigned int maps = leaks_maps(victim->pid, "-"), grown = 0;
+	struct leaks_maps images = leaks_maps(victim->pid, "memfd:ulp-");
+	/* what is anonymous is the victim's own, and so is its heap */
+	struct leaks_maps maps = leaks_maps(victim->pid, "/");
+	unsigned int grown = 0;
 
 	if (first) {
 		victim->images = images;
 		victim->maps = maps;
 	}
-	printf("# victim %d: %u mappings, %u of images\n", (int)victim->pid, maps, images);
-	if (victim->kind < ANY && images > victim->images)
+	printf("# victim %d: %u mappings of files, %lu KiB; %u of images, %lu KiB\n",
+	       (int)victim->pid, maps.nr, maps.bytes >> 10, images.nr, images.bytes >> 10);
+	if (victim->kind < ANY && leaks_maps_grew(victim->images, images))
 		grown++;
-	if (victim->kind == STEADY && maps > victim->maps)
+	if (victim->kind == STEADY && leaks_maps_grew(victim->maps, maps))
 		grown++;
 	if (grown)
-		printf("# leak: victim %d had %u mappings, %u of images\n", (int)victim->pid,
-		       victim->maps, victim->images);
+		printf("# leak: victim %d had %u mappings of files, %lu KiB; %u of images, %lu KiB\n",
+		       (int)victim->pid, victim->maps.nr, victim->maps.bytes >> 10,
+		       victim->images.nr, victim->images.bytes >> 10);
 	return grown;
 }
 
@@ -410,13 +420,15 @@ static unsigned int look_closely(struct leaks *leaks, const struct leaks *before
 	for (unsigned int i = 0; i < nr_victims; i++)
 		if (victims[i].pid)
 			grown += compare_maps(&victims[i], !before);
-	printf("# %lu operations: slab %lu KiB, vmalloc %lu KiB, module references %ld, gates %lu, descriptors %u\n",
-	       operations, leaks->slab_kb, leaks->vmalloc_kb, leaks->references, gates(),
-	       leaks->descriptors);
+	printf("# %lu operations: slab %lu KiB, vmalloc %lu KiB; of the module: %lu objects, %u areas, %ld references, %lu gates; %u descriptors\n",
+	       operations, leaks->slab_kb, leaks->vmalloc_kb, leaks->objects, leaks->areas,
+	       leaks->references, gates(), leaks->descriptors);
 	grown += leaks->references != 0;
 	grown += gates() != 0;
 	if (before) {
-		/* a leak is one object in each operation, or in every fourth */
+		grown += leaks->objects > before->objects;
+		grown += leaks->areas > before->areas;
+		/* of the rest of the kernel's: a leak is one object in each operation, or in every fourth */
 		grown += leaks_compare_slab(before, leaks, 1000 + operations / 4);
 		grown += leaks->vmalloc_kb > before->vmalloc_kb + 256;
 		grown += leaks->descriptors > before->descriptors;
