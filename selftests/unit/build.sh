@@ -174,6 +174,70 @@ test_diff_does_not_apply() {
 	says "fix.diff: does not apply" "Hunk #1 FAILED" "calls += 2"
 }
 
+# Lines around the change that are others than the diff says, and at another place.
+test_fuzz() {
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/calls++/calls += 2/' src/a.c"
+	sed -i 's/^@@ -4,/@@ -2,/; s/^ static int calls;/ static long calls;/' "$WORK/fix.diff"
+	build 0 --diff fix.diff -o out.so -- make
+	changed src/a.c
+	functions answer
+}
+
+# A source that gets another name is another unit: its functions are the same.
+test_renamed_file() {
+	project
+	ship
+	fix fix.diff <<-'END'
+	mv src/b.c src/bee.c
+	sed -i 's/src.b.o/src\/bee.o/' Makefile
+	sed -i 's/STEP 5/STEP 6/' src/b.h
+	END
+	build 0 --diff fix.diff -o out.so -- make
+	functions other
+}
+
+# What the build's own flags make of debug information, and of libc's functions.
+test_flags() {
+	local flags
+	project
+	for flags in "-O2 -g3 -gdwarf-4 -fno-inline" "-O2 -gsplit-dwarf -fno-inline" \
+		"-O2 -g0 -fno-inline -D_FORTIFY_SOURCE=2 -fstack-protector-strong" \
+		"-O2 -gz -ggdb -fno-inline -fdebug-types-section -ffile-prefix-map=$PROJ=."; do
+		ship make CFLAGS="$flags"
+		fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+		build 0 --diff fix.diff -o out.so -- make CFLAGS="$flags"
+		tells "reproduced"
+		functions other
+	done
+}
+
+# A structure in a header gets one more member: in a program without debug information.
+test_layout() {
+	project
+	sed -i 's/-g //' "$PROJ/Makefile"
+	cat >>"$PROJ/src/b.h" <<-'END'
+	struct step {
+		int size;
+		int count;
+	};
+	extern struct step last;
+	END
+	sed -i 's/^int other/struct step last;\n&/; s/return x/last.count++;\n\t&/' "$PROJ/src/b.c"
+	ship
+	fix fix.diff <<<"sed -i 's/int size;/&\n\tint more;/' src/b.h"
+	build 1 --diff fix.diff -o out.so -- make
+	says "'last' has 12 bytes instead of 8"
+	fix fix.diff <<<"sed -i 's/int size;/short size;\n\tshort more;/; s/STEP 5/STEP 6/' src/b.h"
+	build 1 --diff fix.diff -o out.so -- make
+	says "layout of the type 'step' changed: its member 'size' is 'integer of 2 bytes' instead of 'integer of 4 bytes'" \
+		"the variable 'last' has it"
+	build 0 --diff fix.diff --new-layout step -o out.so -- make
+	says "warning: the layout of the type 'step' changed"
+	functions other
+}
+
 test_empty_diff() {
 	project
 	ship
@@ -635,7 +699,8 @@ test_without_namespaces() {
 
 run_tests test_source test_header test_comment_changes_nothing test_line_numbers \
 	test_several_diffs test_new_file test_new_header test_linked_header test_makefile \
-	test_generated_source test_removed_file test_unread_files test_diff_does_not_apply test_empty_diff test_labels \
+	test_generated_source test_removed_file test_unread_files test_diff_does_not_apply test_fuzz test_renamed_file \
+	test_flags test_layout test_empty_diff test_labels \
 	test_build_fails test_built_source test_parallel test_odd_paths test_calls_of_all_kinds \
 	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_cxx \
 	test_other_build test_make test_usage test_nothing_is_left test_kept_build test_killed test_without_namespaces
