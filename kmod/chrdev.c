@@ -16,6 +16,7 @@
 #include "sensor.h"
 #include "session.h"
 #include "transact.h"
+#include "universe.h"
 
 /* Any argument; the largest is the transaction. */
 union ulp_args {
@@ -26,6 +27,7 @@ union ulp_args {
 	struct ulp_unmap unmap;
 	struct ulp_transact transact;
 	struct ulp_release release;
+	struct ulp_members members;
 	struct ulp_debug debug;
 	struct ulp_sensor_open sensor_open;
 	struct ulp_sensor_arm sensor_arm;
@@ -63,7 +65,7 @@ static int ulp_ioctl_query(struct ulp_session *session, union ulp_args *args)
 	query->out_default_backend = ulp_plan_backend(ULP_BACKEND_AUTO);
 	query->out_features = ULP_FEATURE_STOP_MACHINE | ULP_FEATURE_FORK_PROBE |
 			      ULP_FEATURE_EVENTS | ULP_FEATURE_STALE |
-			      ULP_FEATURE_SCAN_MEMORY;
+			      ULP_FEATURE_SCAN_MEMORY | ULP_FEATURE_UNIVERSE;
 	if (ulp_compat.task_work_add)
 		query->out_features |= ULP_FEATURE_GATE;
 	if (ulp_sensor_works())
@@ -151,6 +153,7 @@ static void ulp_transact_answer(struct ulp_transact *args, const struct ulp_plan
 	args->out_asleep = outcome->asleep;
 	args->out_rescanned = outcome->rescanned;
 	args->out_stale = outcome->stale;
+	args->out_members = outcome->members;
 	args->out_reason = verdict->reason;
 	args->out_tid = verdict->tid;
 	args->out_range = verdict->range;
@@ -182,6 +185,7 @@ static int ulp_ioctl_transact(struct ulp_session *session, union ulp_args *args)
 	       offsetof(struct ulp_transact, out_freeze_ns));
 	args->transact.out_hold_ns = 0;
 	args->transact.out_stale = 0;
+	args->transact.out_members = 0;
 
 	err = ulp_plan_read(&plan, &args->transact, &session->faults);
 	if (err)
@@ -215,6 +219,11 @@ static int ulp_ioctl_release(struct ulp_session *session, union ulp_args *args)
 	ulp_hold_end(session);
 	args->release.out_hold_ns = ulp_hold_longest(session);
 	return 0;
+}
+
+static int ulp_ioctl_members(struct ulp_session *session, union ulp_args *args)
+{
+	return ulp_universe_members(session, &args->members);
 }
 
 #ifdef ULP_DEBUG_BUILD
@@ -253,6 +262,7 @@ static const struct ulp_ioctl ulp_session_ioctls[] = {
 		.fn = ulp_ioctl_transact,
 	},
 	ULP_IOCTL(ULP_IOC_NR_RELEASE, ulp_release, true, ulp_ioctl_release),
+	ULP_IOCTL(ULP_IOC_NR_MEMBERS, ulp_members, true, ulp_ioctl_members),
 #ifdef ULP_DEBUG_BUILD
 	ULP_IOCTL(ULP_IOC_NR_DEBUG, ulp_debug, true, ulp_ioctl_debug),
 #endif

@@ -14,6 +14,7 @@
 #include <linux/smp.h>
 #include <linux/sync_core.h>
 #include "freeze.h"
+#include "x86_64.h"
 
 /* How many threads are gated between two looks at the clock. */
 #define ULP_GATE_BATCH	32
@@ -81,18 +82,29 @@ void ulp_gate_queue(struct ulp_thread *thread)
 		ulp_gate_release(thread);	/* it is gone */
 }
 
-static void ulp_sync_core(void *info)
+static void ulp_sync_core(void *mm)
 {
 	sync_core();
+	if (current->mm == mm)
+		ulp_arch_save_fs_base();
 }
 
 /*
  * Interrupts each CPU that may run code of @mm and waits until it has.  A CPU
  * that is not in the mask has to load CR3 before it can, which serialises too.
+ * From here on ulp_arch_fs_base() knows those that were running.
  */
 void ulp_sync_cores(struct mm_struct *mm)
 {
-	on_each_cpu_mask(mm_cpumask(mm), ulp_sync_core, NULL, true);
+	on_each_cpu_mask(mm_cpumask(mm), ulp_sync_core, mm, true);
+}
+
+/* Close the gate for those that are born from now on; ulp_thaw() opens it. */
+void ulp_freeze_newborn(struct ulp_target *target)
+{
+	raw_spin_lock_irq(&target->lock);
+	target->gated = true;
+	raw_spin_unlock_irq(&target->lock);
 }
 
 /**
@@ -108,16 +120,14 @@ int ulp_freeze(struct ulp_target *target, u64 deadline)
 	bool mine;
 	u32 i;
 
-	raw_spin_lock_irq(&target->lock);
-	target->gated = true;
-	raw_spin_unlock_irq(&target->lock);
-
+	ulp_freeze_newborn(target);
 	/* Those that the fork probe adds meanwhile are gated by it. */
 	for (i = 0; i < ulp_target_size(target); i++) {
 		if (i % ULP_GATE_BATCH == ULP_GATE_BATCH - 1 && ktime_get_ns() > deadline)
 			return -ETIME;
 		thread = &target->threads[i];
-		if (!ulp_task_lives_in(thread->task, target->mm))
+		if (!ulp_task_lives_in(thread->task, target->mm) ||
+		    !ulp_target_means(target, thread->task))
 			continue;
 		raw_spin_lock_irq(&target->lock);
 		mine = ulp_gate_claim(thread);

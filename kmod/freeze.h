@@ -14,6 +14,7 @@ bool ulp_gate_claim(struct ulp_thread *thread);
 void ulp_gate_queue(struct ulp_thread *thread);
 int ulp_gate_count(void);
 
+void ulp_freeze_newborn(struct ulp_target *target);
 int ulp_freeze(struct ulp_target *target, u64 deadline);
 void ulp_sync_cores(struct mm_struct *mm);
 void ulp_thaw(struct ulp_target *target, struct ulp_thread *except);

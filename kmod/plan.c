@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 #include "compat.h"
 #include "plan.h"
+#include "universe.h"
 
 #define ULP_TRANSACT_FLAGS \
 	(ULP_TRANSACT_DRY_RUN | ULP_TRANSACT_COMMIT_MAPS | ULP_TRANSACT_NO_STAMPS | \
@@ -55,31 +56,32 @@ static int ulp_compare_stale(const void *a, const void *b)
 	return x->slot < y->slot ? -1 : x->slot > y->slot;
 }
 
-static int ulp_plan_read_ranges(struct ulp_plan *plan, const struct ulp_transact *args)
+/* At most %ULP_MAX_RANGES; empty and overlapping ones are refused. */
+int ulp_plan_read_ranges(struct ulp_plan *plan, u64 ranges, u32 nr)
 {
-	struct ulp_range *user = ulp_plan_copy(plan, args->ranges, args->nr_ranges, sizeof(*user));
+	struct ulp_range *user = ulp_plan_copy(plan, ranges, nr, sizeof(*user));
 	int err = -EINVAL;
 	u32 i;
 
 	if (IS_ERR_OR_NULL(user))
 		return PTR_ERR_OR_ZERO(user);
-	plan->ranges = ulp_plan_alloc(plan, args->nr_ranges, sizeof(*plan->ranges));
+	plan->ranges = ulp_plan_alloc(plan, nr, sizeof(*plan->ranges));
 	if (!plan->ranges) {
 		err = -ENOMEM;
 		goto out;
 	}
-	for (i = 0; i < args->nr_ranges; i++) {
+	for (i = 0; i < nr; i++) {
 		if (user[i].start >= user[i].end || user[i].end > TASK_SIZE_MAX)
 			goto out;
 		plan->ranges[i].start = user[i].start;
 		plan->ranges[i].end = user[i].end;
 		plan->ranges[i].index = i;
 	}
-	sort(plan->ranges, args->nr_ranges, sizeof(*plan->ranges), ulp_compare_ranges, NULL);
-	for (i = 1; i < args->nr_ranges; i++)
+	sort(plan->ranges, nr, sizeof(*plan->ranges), ulp_compare_ranges, NULL);
+	for (i = 1; i < nr; i++)
 		if (plan->ranges[i].start < plan->ranges[i - 1].end)
 			goto out;
-	plan->nr_ranges = args->nr_ranges;
+	plan->nr_ranges = nr;
 	err = 0;
 out:
 	kvfree(user);
@@ -242,7 +244,7 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 
 	plan->faults = faults;
 	plan->pid_ns = task_active_pid_ns(current);
-	if ((args->flags & ~ULP_TRANSACT_FLAGS) || args->__reserved || !args->attempts ||
+	if ((args->flags & ~ULP_TRANSACT_FLAGS) || !args->attempts ||
 	    (args->hold_ns && !(args->flags & ULP_TRANSACT_HOLD)) ||
 	    args->backend > ULP_BACKEND_STOP_MACHINE)
 		return -EINVAL;
@@ -261,13 +263,15 @@ int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 	if (!ulp_plan_may_use(plan->backend))
 		return -EPERM;
 
-	err = ulp_plan_read_ranges(plan, args);
+	err = ulp_plan_read_ranges(plan, args->ranges, args->nr_ranges);
 	if (!err)
 		err = ulp_plan_read_writes(plan, args);
 	if (!err)
 		err = ulp_plan_read_stale(plan, args);
 	if (!err)
 		err = ulp_plan_read_subject(plan, args);
+	if (!err)
+		err = ulp_universe_read(plan, args->universe);
 	if (!err && args->stack && args->stack_size) {
 		plan->stack = ulp_plan_alloc(plan, 1, args->stack_size);
 		plan->stack_size = args->stack_size;
@@ -285,4 +289,5 @@ void ulp_plan_free(struct ulp_plan *plan)
 	kvfree(plan->bytes);
 	kvfree(plan->stack);
 	kvfree(plan->subject);
+	ulp_universe_free(plan->universe);
 }

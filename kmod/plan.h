@@ -74,6 +74,8 @@ struct ulp_plan_subject {
 	char functions[ULP_SUBJECT_FUNCTIONS];
 };
 
+struct ulp_plan_universe;
+
 /**
  * struct ulp_plan - everything a transaction works from; no user pointer in it
  * @flags: bits of enum ulp_transact_flags
@@ -94,6 +96,7 @@ struct ulp_plan_subject {
  * @stack_size: of @stack
  * @stack: receives the blocker's stack
  * @subject: for the event, NULL if there is to be none
+ * @universe: what is done with the table of threads, NULL: all switch at once
  * @pid_ns: the caller's
  * @holds: the session's, NULL if it has none to speak of
  * @faults: the session's
@@ -117,6 +120,7 @@ struct ulp_plan {
 	u32 stack_size;
 	u8 *stack;
 	struct ulp_plan_subject *subject;
+	struct ulp_plan_universe *universe;
 	struct pid_namespace *pid_ns;
 	struct ulp_holds *holds;
 	struct ulp_faults *faults;
@@ -156,6 +160,7 @@ struct ulp_verdict {
 
 int ulp_plan_read(struct ulp_plan *plan, const struct ulp_transact *args,
 		  struct ulp_faults *faults);
+int ulp_plan_read_ranges(struct ulp_plan *plan, u64 ranges, u32 nr);
 void ulp_plan_free(struct ulp_plan *plan);
 u32 ulp_plan_backend(u32 asked);
 bool ulp_plan_may_use(u32 backend);

@@ -13,10 +13,17 @@
 #include <linux/slab.h>
 #include "freeze.h"
 #include "target.h"
+#include "x86_64.h"
 
 /* Targets whose newborn threads the fork probe enrols. */
 static LIST_HEAD(ulp_watched);
 static DEFINE_RAW_SPINLOCK(ulp_watched_lock);
+
+/* Whether @task is one of those that are to be looked at. */
+bool ulp_target_means(const struct ulp_target *target, struct task_struct *task)
+{
+	return !target->one || ulp_arch_fs_base(task) == target->fs_base;
+}
 
 static struct ulp_target *ulp_target_alloc(struct mm_struct *mm, struct ulp_faults *faults,
 					   u32 room)
@@ -89,7 +96,7 @@ static struct ulp_thread *ulp_target_add(struct ulp_target *target, struct task_
 	*bucket = i + 1;
 	/* Pairs with ulp_target_size(). */
 	smp_store_release(&target->nr, i + 1);
-	if (!target->gated || !ulp_gate_claim(thread))
+	if (!target->gated || !ulp_target_means(target, task) || !ulp_gate_claim(thread))
 		thread = NULL;
 out:
 	raw_spin_unlock_irqrestore(&target->lock, flags);
@@ -182,6 +189,33 @@ struct ulp_target *ulp_target_enrol(struct mm_struct *mm, struct ulp_faults *fau
 	}
 	rcu_read_unlock();
 	return target;
+}
+
+/**
+ * ulp_target_choose() - look at one thread only, and those that share its thread pointer
+ * @target: enrolled
+ * @tid: of the thread
+ * @ns: in which that is its id
+ *
+ * Return: 0, -ENOENT if it is none of the target's.
+ */
+int ulp_target_choose(struct ulp_target *target, u32 tid, struct pid_namespace *ns)
+{
+	struct task_struct *task;
+	u32 i;
+
+	/* Of those that run the kernel knows it since they were last switched in. */
+	ulp_sync_cores(target->mm);
+	for (i = 0; i < ulp_target_size(target); i++) {
+		task = target->threads[i].task;
+		if (!ulp_task_lives_in(task, target->mm) ||
+		    __task_pid_nr_ns(task, PIDTYPE_PID, ns) != tid)
+			continue;
+		target->fs_base = ulp_arch_fs_base(task);
+		target->one = true;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 /**

@@ -6,6 +6,7 @@
 #define ULP_TARGET_H
 
 #include <linux/mm_types.h>
+#include <linux/pid_namespace.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/task_work.h>
@@ -26,6 +27,7 @@ struct ulp_target;
  * @stale: words that were passed over then
  * @queued: the gate was handed to task_work_add()
  * @parked: it stands in the gate
+ * @inside: it is inside code that is left (struct ulp_plan_universe)
  */
 struct ulp_thread {
 	struct callback_head gate;
@@ -37,6 +39,7 @@ struct ulp_thread {
 	bool clean;
 	bool queued;
 	bool parked;
+	bool inside;
 };
 
 /**
@@ -47,6 +50,8 @@ struct ulp_thread {
  * @watched: in the list of the fork probe
  * @lock: protects @nr, @bucket, @gated and @queued of each thread
  * @gated: newborn threads get their gate at once
+ * @one: only threads with thread pointer @fs_base are meant
+ * @fs_base: see @one
  * @overflow: there was no room for a newborn thread
  * @open: the gate is open
  * @held: the one thread the gate is still closed for although it is @open
@@ -72,6 +77,8 @@ struct ulp_target {
 	struct list_head watched;
 	raw_spinlock_t lock;
 	bool gated;
+	bool one;
+	u64 fs_base;
 	bool overflow;
 	bool open;
 	struct ulp_thread *held;
@@ -87,6 +94,8 @@ struct ulp_target {
 };
 
 struct ulp_target *ulp_target_enrol(struct mm_struct *mm, struct ulp_faults *faults, u32 room);
+int ulp_target_choose(struct ulp_target *target, u32 tid, struct pid_namespace *ns);
+bool ulp_target_means(const struct ulp_target *target, struct task_struct *task);
 void ulp_target_unwatch(struct ulp_target *target);
 void ulp_target_put(struct ulp_target *target);
 pid_t ulp_target_process(struct mm_struct *mm, char *comm);

@@ -28,7 +28,9 @@
 #include "target.h"
 #include "trace.h"
 #include "transact.h"
+#include "universe.h"
 #include "write.h"
+#include "x86_64.h"
 
 /* Room for newborn threads, beyond twice the threads there are. */
 #define ULP_ROOM_SPARE		64
@@ -113,6 +115,10 @@ static int ulp_reason_errno(u32 reason)
 		return -ETIME;
 	case ULP_REASON_BYTES:
 		return -ESTALE;
+	case ULP_REASON_NO_POINTER:
+		return -ENXIO;
+	case ULP_REASON_TABLE:
+		return -ENOSPC;
 	case ULP_REASON_FAULT:
 	case ULP_REASON_PAGE:
 	case ULP_REASON_NEW_THREADS:
@@ -121,6 +127,51 @@ static int ulp_reason_errno(u32 reason)
 	default:
 		return -EADDRINUSE;
 	}
+}
+
+/*
+ * One thread, that does not run user code, or the answer is a guess.  If a
+ * universe begins it may be inside the code that is left: it is noted so.
+ */
+static u32 ulp_look(struct ulp_window *window, struct ulp_thread *thread, u64 deadline)
+{
+	const struct ulp_plan *plan = window->plan;
+	struct ulp_verdict *verdict = &window->outcome->verdict;
+	u32 reason;
+
+	thread->inside = false;
+	if (ulp_universe_begins(plan)) {
+		reason = ulp_stack_check(&plan->universe->leaving, window->mm, thread->task,
+					 deadline, verdict);
+		if (!ulp_reason_is_blocked(reason))
+			return reason;
+		thread->inside = true;
+		*verdict = (struct ulp_verdict){ .thread = verdict->thread };
+	}
+	return ulp_stack_check(plan, window->mm, thread->task, deadline, verdict);
+}
+
+/* What is the matter with a thread that passed the check. */
+static u32 ulp_window_note(struct ulp_window *window, struct ulp_thread *thread)
+{
+	const struct ulp_plan *plan = window->plan;
+	struct ulp_verdict *verdict = &window->outcome->verdict;
+
+	/* It has this fs base only since the others were gated. */
+	if (plan->universe && plan->universe->op == ULP_UNIVERSE_ADVANCE &&
+	    plan->backend == ULP_BACKEND_GATE && !READ_ONCE(thread->queued))
+		return verdict->reason = ULP_REASON_NEW_THREADS;
+	return thread->inside ? ulp_universe_note(plan, thread->task, verdict) : ULP_REASON_NONE;
+}
+
+/* Who is where all shall be: nothing of it matters. */
+static bool ulp_window_passes(struct ulp_window *window, struct task_struct *task)
+{
+	const struct ulp_plan_universe *universe = window->plan->universe;
+
+	return !ulp_target_means(window->target, task) ||
+	       (universe && universe->op == ULP_UNIVERSE_TURN &&
+		ulp_universe_has(universe, ulp_arch_fs_base(task)));
 }
 
 /* All threads but those that have not left the kernel since the pre-scan. */
@@ -133,6 +184,8 @@ static u32 ulp_window_check(struct ulp_window *window)
 	bool off_cpu;
 	u32 i;
 
+	if (ulp_universe_begins(window->plan))
+		ulp_universe_clear(window->plan->universe);
 	for (i = 0; i < ulp_target_size(target); i++) {
 		if (i % ULP_CHECK_BATCH == ULP_CHECK_BATCH - 1 &&
 		    ktime_get_ns() > window->deadline)
@@ -140,7 +193,10 @@ static u32 ulp_window_check(struct ulp_window *window)
 		thread = &target->threads[i];
 		if (!ulp_task_lives_in(thread->task, window->mm))
 			continue;
-		outcome->threads++;
+		outcome->threads += ulp_target_means(target, thread->task);
+		if (ulp_window_passes(window, thread->task))
+			continue;
+		verdict->thread = i;
 		off_cpu = ulp_task_off_cpu(thread->task);
 		if (READ_ONCE(thread->parked))
 			outcome->parked++;
@@ -149,14 +205,16 @@ static u32 ulp_window_check(struct ulp_window *window)
 		if (off_cpu && thread->clean &&
 		    ulp_task_switches(thread->task) == thread->switches) {
 			outcome->stale += thread->stale;
+			if (ulp_window_note(window, thread))
+				return verdict->reason;
 			continue;
 		}
 		outcome->rescanned++;
-		verdict->thread = i;
-		if (ulp_stack_check(window->plan, window->mm, thread->task,
-				    window->deadline, verdict))
+		if (ulp_look(window, thread, window->deadline))
 			return verdict->reason;
 		outcome->stale += verdict->stale;
+		if (ulp_window_note(window, thread))
+			return verdict->reason;
 		if (ulp_fault(window->plan->faults, ULP_FAULT_CHECK))
 			return verdict->reason = ULP_REASON_IP;
 		if (ulp_fault(window->plan->faults, ULP_FAULT_STACK)) {
@@ -179,15 +237,24 @@ static bool ulp_window_body(struct ulp_window *window)
 {
 	const struct ulp_plan *plan = window->plan;
 	struct ulp_outcome *outcome = window->outcome;
+	struct ulp_plan_universe *universe = plan->universe;
 	u32 reason = ulp_window_check(window);
 
 	trace_check(window->mm, outcome->threads, outcome->rescanned, reason);
-	if (reason || !plan->nr_writes)
+	if (reason || (!plan->nr_writes && !universe))
 		return false;
 	reason = ulp_write_verify(plan, window->mm, plan->faults, &outcome->verdict);
 	if (reason || (plan->flags & ULP_TRANSACT_DRY_RUN))
 		return false;
+	if (universe && !ulp_universe_begins(plan)) {
+		ulp_universe_strike(universe, window->target->fs_base);
+		return false;
+	}
 	ulp_write_all(plan);
+	if (universe) {
+		ulp_universe_write(universe);
+		outcome->members = universe->members;
+	}
 	ulp_fault(plan->faults, ULP_FAULT_WRITTEN);
 	trace_write(window->mm, plan->nr_writes, plan->nr_pages);
 	return true;
@@ -314,8 +381,7 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 		}
 		off_cpu = ulp_task_off_cpu(task);
 		switches = ulp_task_switches(task);
-		reason = ulp_stack_check(plan, window->mm, task, ktime_get_ns() + ULP_PRESCAN_NS,
-					 verdict);
+		reason = ulp_look(window, thread, ktime_get_ns() + ULP_PRESCAN_NS);
 		if (reason != ULP_REASON_FAULT)
 			break;
 		mmap_read_unlock(window->mm);
@@ -375,10 +441,12 @@ static int ulp_prescan(struct ulp_window *window)
 	int err = 0;
 	u32 i;
 
-	if (!window->plan->nr_ranges)
+	if (!window->plan->nr_ranges && !window->plan->universe)
 		return 0;
 	for (i = 0; !err && i < ulp_target_size(target); i++) {
 		window->outcome->verdict.thread = i;
+		if (ulp_window_passes(window, target->threads[i].task))
+			continue;
 		err = ulp_prescan_thread(window, &target->threads[i]);
 		cond_resched();
 	}
@@ -395,7 +463,7 @@ static int ulp_attempt(struct ulp_session *session, const struct ulp_plan *plan,
 		.session = session, .plan = plan, .mm = mm, .outcome = outcome,
 		.last = outcome->attempts + 1 >= plan->attempts,
 	};
-	int err;
+	int err = 0;
 
 	outcome->freeze_ns = 0;
 	outcome->threads = 0;
@@ -409,7 +477,10 @@ static int ulp_attempt(struct ulp_session *session, const struct ulp_plan *plan,
 	window.target = ulp_target_enrol(mm, plan->faults, room);
 	if (!window.target)
 		return -ENOMEM;
-	err = ulp_prescan(&window);
+	if (plan->universe && !ulp_universe_begins(plan))
+		err = ulp_target_choose(window.target, plan->universe->tid, plan->pid_ns);
+	if (!err)
+		err = ulp_prescan(&window);
 	if (!err) {
 		memset(&outcome->verdict, 0, sizeof(outcome->verdict));
 		outcome->stack_size = 0;
@@ -418,7 +489,7 @@ static int ulp_attempt(struct ulp_session *session, const struct ulp_plan *plan,
 				ulp_window_gate : ulp_window_stop_machine, &window);
 		ulp_fault(plan->faults, ULP_FAULT_THAWED);
 		if (!outcome->verdict.reason && !outcome->threads)
-			err = -ESRCH;
+			err = window.target->one ? -ENOENT : -ESRCH;
 	} else if (err > 0) {
 		outcome->threads = ulp_target_size(window.target);
 		err = 0;

@@ -21,6 +21,7 @@ struct ulp_session;
  * @asleep: of these, asleep in the kernel then
  * @rescanned: stacks read in the window
  * @stale: words that were passed over because they are proven stale
+ * @members: threads in the table of the universe
  * @stack_size: bytes of the blocker's stack in plan->stack
  */
 struct ulp_outcome {
@@ -34,6 +35,7 @@ struct ulp_outcome {
 	u32 asleep;
 	u32 rescanned;
 	u32 stale;
+	u32 members;
 	u32 stack_size;
 };
 

@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 #include "compat.h"
+#include "universe.h"
 #include "walk.h"
 #include "write.h"
 
@@ -41,6 +42,31 @@ out:
 	return err;
 }
 
+static int ulp_pages_pin(struct ulp_plan_page *pages, u32 nr, struct mm_struct *mm,
+			 struct ulp_faults *faults)
+{
+	int err = 0;
+	u32 i;
+
+	for (i = 0; !err && i < nr; i++) {
+		err = -EFAULT;
+		if (!ulp_fault(faults, ULP_FAULT_PIN))
+			err = ulp_write_pin_page(mm, pages[i].addr, &pages[i].page);
+	}
+	return err;
+}
+
+static void ulp_pages_unpin(struct ulp_plan_page *pages, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (pages[i].page)
+			unpin_user_pages_dirty_lock(&pages[i].page, 1, true);
+		pages[i].page = NULL;
+	}
+}
+
 /**
  * ulp_write_pin() - make each page that is written to the target's own, and pin it
  * @plan: with no page pinned
@@ -50,14 +76,14 @@ out:
  */
 int ulp_write_pin(struct ulp_plan *plan, struct mm_struct *mm)
 {
-	int err = 0;
+	struct ulp_plan_universe *universe = plan->universe;
+	int err = ulp_pages_pin(plan->pages, plan->nr_pages, mm, plan->faults);
 	u32 i;
 
-	for (i = 0; !err && i < plan->nr_pages; i++) {
-		err = -EFAULT;
-		if (!ulp_fault(plan->faults, ULP_FAULT_PIN))
-			err = ulp_write_pin_page(mm, plan->pages[i].addr, &plan->pages[i].page);
-	}
+	for (i = 0; universe && i < ULP_UNIVERSE_PAGES; i++)
+		universe->pages[i].addr = universe->table + i * PAGE_SIZE;
+	if (!err && universe)
+		err = ulp_pages_pin(universe->pages, ULP_UNIVERSE_PAGES, mm, plan->faults);
 	if (err)
 		ulp_write_unpin(plan);
 	return err;
@@ -65,17 +91,14 @@ int ulp_write_pin(struct ulp_plan *plan, struct mm_struct *mm)
 
 void ulp_write_unpin(struct ulp_plan *plan)
 {
-	u32 i;
-
-	for (i = 0; i < plan->nr_pages; i++) {
-		if (plan->pages[i].page)
-			unpin_user_pages_dirty_lock(&plan->pages[i].page, 1, true);
-		plan->pages[i].page = NULL;
-	}
+	ulp_pages_unpin(plan->pages, plan->nr_pages);
+	if (plan->universe)
+		ulp_pages_unpin(plan->universe->pages, ULP_UNIVERSE_PAGES);
 }
 
-/* Whether the target has still the pinned pages where they were. */
-static bool ulp_write_check_pages(const struct ulp_plan *plan, struct mm_struct *mm, u32 *at)
+/* Whether the target has still the pinned pages where they were; @at is the first not. */
+static bool ulp_pages_check(const struct ulp_plan_page *pages, u32 nr, struct mm_struct *mm,
+			    u32 *at)
 {
 	struct vm_area_struct *vma;
 	struct ulp_spot spot;
@@ -83,12 +106,12 @@ static bool ulp_write_check_pages(const struct ulp_plan *plan, struct mm_struct 
 	u32 i;
 
 	rcu_read_lock();
-	for (i = 0; same && i < plan->nr_pages; i++) {
+	for (i = 0; same && i < nr; i++) {
 		*at = i;
-		vma = find_vma(mm, plan->pages[i].addr);
-		same = vma && vma->vm_start <= plan->pages[i].addr &&
-		       ulp_walk(mm, plan->pages[i].addr, &spot) == ULP_WALK_HERE &&
-		       spot.pfn == page_to_pfn(plan->pages[i].page);
+		vma = find_vma(mm, pages[i].addr);
+		same = vma && vma->vm_start <= pages[i].addr &&
+		       ulp_walk(mm, pages[i].addr, &spot) == ULP_WALK_HERE &&
+		       spot.pfn == page_to_pfn(pages[i].page);
 	}
 	rcu_read_unlock();
 	return same;
@@ -127,11 +150,14 @@ u32 ulp_write_verify(const struct ulp_plan *plan, struct mm_struct *mm,
 	u32 i, page;
 
 	verdict->reason = ULP_REASON_NONE;
-	if (!ulp_write_check_pages(plan, mm, &page)) {
+	if (!ulp_pages_check(plan->pages, plan->nr_pages, mm, &page)) {
 		verdict->reason = ULP_REASON_PAGE;
 		verdict->write = ulp_write_first_of_page(plan, page);
 		return verdict->reason;
 	}
+	if (plan->universe &&
+	    !ulp_pages_check(plan->universe->pages, ULP_UNIVERSE_PAGES, mm, &page))
+		return verdict->reason = ULP_REASON_PAGE;
 	for (i = 0; i < plan->nr_writes; i++) {
 		const struct ulp_plan_write *write = &plan->writes[i];
 		const u8 *memory = page_address(plan->pages[write->page].page) +

@@ -8,6 +8,7 @@
 
 #include <linux/ptrace.h>
 #include <linux/sched/task_stack.h>
+#include <asm/fsgsbase.h>
 #include <asm/segment.h>
 #include <asm/sigframe.h>
 #include <ulp.h>
@@ -115,6 +116,13 @@ static inline u64 ulp_arch_register(const struct pt_regs *regs, unsigned int ind
 static inline unsigned long ulp_arch_fs_base(struct task_struct *task)
 {
 	return READ_ONCE(task->thread.fsbase);
+}
+
+/* Of the running task: user mode may have changed it since it was switched in. */
+static inline void ulp_arch_save_fs_base(void)
+{
+	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
+		WRITE_ONCE(current->thread.fsbase, rdfsbase());
 }
 
 static inline void ulp_arch_export_regs(struct task_struct *task, const struct pt_regs *regs,

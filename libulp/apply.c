@@ -261,6 +261,9 @@ static int plan_function(struct ulp_target *target, struct ulp_plan *plan,
 				   raw->expected.length, f.entry);
 	if (!err && f.island)
 		err = verify_bytes(target, name, f.island, island_now, NULL, f.island_length, 0);
+	/* Thread by thread the rest is done by universe.c. */
+	if (err || plan->by_thread)
+		return err;
 	for (uint32_t i = 0; i < raw->nr_ranges && !err; i++) {
 		const struct ulp_container_range *r = &patch->raw_ranges[raw->first_range + i];
 
@@ -313,10 +316,45 @@ static void apply_reset(struct apply *apply)
 	apply->nr_images = 0;
 }
 
+/* A thread that is about to go from a stub to the old code is in it already. */
+static int plan_stubs(struct ulp_plan *plan, const struct ulp_image *image)
+{
+	const struct ulp_record_leave *stubs;
+
+	if (!image->reuse || !image->reuse->table)
+		return 0;
+	stubs = &image->reuse->leaves[image->reuse->nr_leaves - 1];
+	return ulp_plan_range(plan, stubs->start, stubs->end, "patch %s", image->reuse->name);
+}
+
+static int plan_begin(struct ulp_target *target, struct ulp_plan *plan, const struct apply *apply,
+		      uint64_t sequence)
+{
+	const struct ulp_image *image = &apply->images[0];
+	struct ulp_found found;
+	int err;
+
+	if (apply->nr_images > 1)
+		return ulp_err(target->ctx, -ULP_E_CONSISTENCY,
+			       "%s (pid %d): threads cannot switch one by one: %s is loaded %zu times; use --consistency=atomic",
+			       target->name, target->pid, object_name(image->objects[0]),
+			       apply->nr_images);
+	if (image->reuse)
+		return ulp_universe_begin(target, plan, image->reuse, ULP_RECORD_SWITCHING,
+					  sequence, true);
+	err = ulp_found_init(&found, image->record);
+	if (err)
+		return err;
+	err = ulp_universe_begin(target, plan, &found, ULP_RECORD_SWITCHING, sequence, false);
+	free(found.name);
+	return err;
+}
+
 static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *arg)
 {
 	struct apply *apply = arg;
 	struct ulp_patch *patch = apply->patch;
+	const struct ulp_found *moving;
 	uint64_t sequence = 1;
 	int err;
 
@@ -326,11 +364,20 @@ static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *ar
 	for (size_t i = 0; i < patch->nr_functions; i++)
 		ulp_plan_function(plan, patch->functions[i].old_name,
 				  strlen(patch->functions[i].old_name));
-	err = find_objects(target, apply);
+	err = ulp_universe_exclusive(target, patch->id, &moving);
+	if (!err && moving && moving->record->state == ULP_RECORD_SWITCHING)
+		return -EALREADY;
+	if (!err && moving)
+		return ulp_universe_begin(target, plan, moving, ULP_RECORD_SWITCHING,
+					  moving->record->sequence, true);
+	if (!err)
+		err = find_objects(target, apply);
 	if (!err)
 		err = ulp_preload_check(target, plan);
 	if (!err)
 		err = check_dependencies(target, patch);
+	if (!err && plan->by_thread)
+		err = ulp_universe_check(target, plan);
 	if (err)
 		return err;
 	for (size_t i = 0; i < target->records->nr; i++)
@@ -347,10 +394,14 @@ static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *ar
 				err = plan_function(target, plan, patch, image, t,
 						    raw->first_function + k);
 		}
-		if (!err)
+		if (!err && !plan->by_thread)
+			err = plan_stubs(plan, image);
+		if (!err && !plan->by_thread)
 			err = ulp_plan_state(plan, image->record, ULP_RECORD_ACTIVE,
 					     sequence + i);
 	}
+	if (!err && plan->by_thread)
+		err = plan_begin(target, plan, apply, sequence);
 	if (!err)
 		err = ulp_resident_plan(target, plan, patch, apply->images, apply->nr_images,
 					&apply->resident);
@@ -389,7 +440,7 @@ int ulp_apply(struct ulp_target *target, struct ulp_patch *patch,
 	struct apply apply = { .patch = patch };
 	int err;
 
-	err = ulp_change(target, &apply_ops, &apply, options, result);
+	err = ulp_change_by_thread(target, &apply_ops, &apply, options, result);
 	apply_reset(&apply);
 	return err;
 }

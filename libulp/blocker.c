@@ -7,7 +7,7 @@
 
 #include "prove.h"
 
-static void thread_name(pid_t pid, pid_t tid, char *out, size_t size)
+void ulp_thread_name(pid_t pid, pid_t tid, char *out, size_t size)
 {
 	char path[64];
 	FILE *file;
@@ -161,7 +161,7 @@ int ulp_plan_blocked(struct ulp_plan *plan, struct ulp_proof *proof, const struc
 	r->blocker_tid = t->out_tid;
 	r->blocker_ip = t->out_ip;
 	r->blocker_value = t->out_ip;
-	thread_name(target->pid, t->out_tid, r->blocker_thread, sizeof(r->blocker_thread));
+	ulp_thread_name(target->pid, t->out_tid, r->blocker_thread, sizeof(r->blocker_thread));
 	if (t->out_reason == ULP_REASON_SIGRETURN)
 		return ulp_err(target->ctx, -ULP_E_BUSY,
 			       "%s (pid %d): thread %d (%s) was returning from a signal handler; nothing was changed, try again",

@@ -25,7 +25,7 @@
 #define PAUSE_NS		1000000ULL
 #define PAUSE_MAX_NS		100000000ULL
 
-static int session_open(struct ulp_target *target)
+int ulp_session_open(struct ulp_target *target)
 {
 	int session;
 
@@ -47,8 +47,8 @@ static int session_open(struct ulp_target *target)
 	return session;
 }
 
-static int options_check(struct ulp_context *ctx, const struct ulp_options *given,
-			 struct ulp_options *options)
+int ulp_options_read(struct ulp_context *ctx, const struct ulp_options *given,
+		     struct ulp_options *options)
 {
 	const uint8_t *tail = (const uint8_t *)given;
 
@@ -63,6 +63,27 @@ static int options_check(struct ulp_context *ctx, const struct ulp_options *give
 	return 0;
 }
 
+uint64_t ulp_options_deadline(const struct ulp_options *options)
+{
+	return ulp_now_ns() + (options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT_NS);
+}
+
+void ulp_result_give(struct ulp_target *target, int err, struct ulp_result *result,
+		     struct ulp_result *out)
+{
+	size_t size;
+
+	result->code = err;
+	result->message[0] = '\0';
+	if (err)
+		snprintf(result->message, sizeof(result->message), "%s", ulp_error(target->ctx));
+	if (!out)
+		return;
+	size = out->sz < sizeof(*result) ? out->sz : sizeof(*result);
+	result->sz = out->sz;
+	memcpy(out, result, size);
+}
+
 /* One time through; -ESTALE: again. */
 static int change_once(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
 		       const struct ulp_options *options, uint64_t deadline,
@@ -71,6 +92,7 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 	struct ulp_plan plan = {
 		.target = target, .result = result, .check_stack = options->check_stack,
 		.ignore_opt_out = options->ignore_opt_out,
+		.by_thread = options->consistency == ULP_CONSISTENCY_THREAD,
 	};
 	int session = -1, err;
 
@@ -83,7 +105,7 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 	if (!err)
 		err = ulp_sys_open(target->ctx);
 	if (!err) {
-		session = session_open(target);
+		session = ulp_session_open(target);
 		err = session < 0 ? session : 0;
 	}
 	if (!err && ops->map)
@@ -112,8 +134,8 @@ int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void
 	int err;
 
 	target->ctx->error[0] = '\0';
-	err = options_check(target->ctx, given, &options);
-	deadline = ulp_now_ns() + (options.timeout_ns ? options.timeout_ns : DEFAULT_TIMEOUT_NS);
+	err = ulp_options_read(target->ctx, given, &options);
+	deadline = ulp_options_deadline(&options);
 	while (!err) {
 		err = change_once(target, ops, arg, &options, deadline, &result);
 		if (err == -ULP_E_TRACED && ulp_now_ns() + pause < deadline) {
@@ -140,14 +162,26 @@ int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void
 		ulp_log(target->ctx, ULP_LOG_DEBUG, "%s", ulp_error(target->ctx));
 	if (err == -ENOMEM)
 		ulp_err(target->ctx, err, "%s (pid %d): out of memory", target->name, target->pid);
-	result.code = err;
-	if (err)
-		snprintf(result.message, sizeof(result.message), "%s", ulp_error(target->ctx));
-	if (out) {
-		size_t size = out->sz < sizeof(result) ? out->sz : sizeof(result);
+	ulp_result_give(target, err, &result, out);
+	return err;
+}
 
-		result.sz = out->sz;
-		memcpy(out, &result, size);
+int ulp_change_by_thread(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
+			 const struct ulp_options *given, struct ulp_result *out)
+{
+	struct ulp_result result = { .sz = sizeof(result), .proof = "" };
+	struct ulp_options options;
+	uint64_t deadline;
+	int err = ulp_change(target, ops, arg, given, &result);
+
+	if ((err && err != -EALREADY) || ulp_options_read(target->ctx, given, &options)) {
+		ulp_result_give(target, err, &result, out);
+		return err;
 	}
+	deadline = ulp_options_deadline(&options);
+	err = 0;
+	if (!options.dry_run)
+		err = ulp_switching_finish(target, &options, deadline, &result);
+	ulp_result_give(target, err, &result, out);
 	return err;
 }

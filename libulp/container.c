@@ -23,7 +23,8 @@
 
 /* All tables of a version 1 container; @wanted ones must not be empty. */
 enum {
-	TARGET, FUNCTION, RANGE, REFERENCE, RELOCATION, DEPENDENCY, LABEL, STRINGS, BYTES, COMMENT,
+	TARGET, FUNCTION, RANGE, REFERENCE, RELOCATION, ORIGINAL, DEPENDENCY, LABEL, STRINGS, BYTES,
+	COMMENT,
 	NR_TABLES
 };
 
@@ -41,6 +42,8 @@ static const struct {
 			 "reference" },
 	[RELOCATION] = { ULP_TABLE_RELOCATION, sizeof(struct ulp_container_relocation), false,
 			 "relocation" },
+	[ORIGINAL]   = { ULP_TABLE_ORIGINAL, sizeof(struct ulp_container_original), false,
+			 "original" },
 	[DEPENDENCY] = { ULP_TABLE_DEPENDENCY, ULP_ID_SIZE, false, "dependency" },
 	[LABEL]	     = { ULP_TABLE_LABEL, sizeof(struct ulp_span), false, "label" },
 	[STRINGS]    = { ULP_TABLE_STRINGS, 1, true, "strings" },
@@ -189,8 +192,9 @@ static int copy_tables(struct reader *r)
 	patch->raw_ranges = copy_table(r, RANGE, &patch->nr_ranges);
 	patch->raw_references = copy_table(r, REFERENCE, &patch->nr_references);
 	patch->raw_relocations = copy_table(r, RELOCATION, &patch->nr_relocations);
+	patch->raw_originals = copy_table(r, ORIGINAL, &patch->nr_originals);
 	if (!patch->raw_targets || !patch->raw_functions || !patch->raw_ranges ||
-	    !patch->raw_references || !patch->raw_relocations)
+	    !patch->raw_references || !patch->raw_relocations || !patch->raw_originals)
 		return no_memory(patch);
 	memcpy(patch->id, r->header.id, sizeof(patch->id));
 	memcpy(patch->digest, r->header.digest, sizeof(patch->digest));
@@ -556,6 +560,7 @@ void ulp_patch_close(struct ulp_patch *patch)
 	free(patch->raw_ranges);
 	free(patch->raw_references);
 	free(patch->raw_relocations);
+	free(patch->raw_originals);
 	free(patch->targets);
 	free(patch->functions);
 	free(patch->references);

@@ -155,10 +155,12 @@ static int check_reference(struct ulp_patch *patch, const struct ulp_strings *st
 	if (!ulp_span_is_text(strings, reference->target_name) ||
 	    !ulp_span_is_text(strings, reference->slot_name))
 		return ulp_patch_bad(patch, "damaged: name of reference %zu", index);
-	if (reference->__reserved || reference->flags & ~ULP_REFERENCE_TLS)
+	if (reference->__reserved ||
+	    (reference->flags & ~(ULP_REFERENCE_TLS | ULP_REFERENCE_ORIGINAL)))
 		return ulp_patch_bad(patch, "reference %zu: a field of a later version is set",
 				     index);
-	if (reference->target_value >= ADDRESS_MAX)
+	if (reference->target_value >= ADDRESS_MAX ||
+	    reference->flags == (ULP_REFERENCE_TLS | ULP_REFERENCE_ORIGINAL))
 		return ulp_patch_bad(patch, "damaged: reference %zu: address 0x%" PRIx64, index,
 				     (uint64_t)reference->target_value);
 	segment = ulp_patch_segment(patch, reference->slot_value, tls ? 16 : 8);
@@ -243,12 +245,65 @@ static int check_relocation(struct ulp_patch *patch, const struct ulp_strings *s
 	return 0;
 }
 
+static int check_original(struct ulp_patch *patch, size_t index)
+{
+	const struct ulp_container_original *original = &patch->raw_originals[index];
+	const struct ulp_container_function *function;
+	uint32_t size = original->code.length;
+
+	if (original->function >= patch->nr_functions ||
+	    (index && original->function <= original[-1].function))
+		return ulp_patch_bad(patch, "damaged: function of original %zu", index);
+	if (original->flags & ~ULP_ORIGINAL_ENDS)
+		return ulp_patch_bad(patch, "original %zu: a field of a later version is set",
+				     index);
+	function = &patch->raw_functions[original->function];
+	if (!size || size > ULP_ORIGINAL_CODE || !span_is_bytes(patch, original->code) ||
+	    !original->displaced ||
+	    !ulp_between(function->entry, original->displaced, function->old_value,
+			 function->old_value + function->expected.length))
+		return ulp_patch_bad(patch, "damaged: code of original %zu", index);
+	if (original->nr_fields > ULP_ORIGINAL_FIELDS)
+		return ulp_patch_bad(patch, "damaged: fields of original %zu", index);
+	for (uint32_t i = 0; i < original->nr_fields; i++) {
+		const struct ulp_container_field *field = &original->fields[i];
+
+		bool half = field->next == ULP_FIELD_LOW || field->next == ULP_FIELD_HIGH;
+
+		if (!ulp_within(field->offset, 4, size) || field->value >= ADDRESS_MAX ||
+		    (!half && (field->next > size || field->next < field->offset + 4)))
+			return ulp_patch_bad(patch, "damaged: field %u of original %zu", i, index);
+	}
+	return 0;
+}
+
 static int compare_places(const void *a, const void *b)
 {
 	const struct place *left = a, *right = b;
 
 	if (left->start != right->start)
 		return left->start < right->start ? -1 : 1;
+	return 0;
+}
+
+/* Those that want an original, once all functions have been checked. */
+static int check_wanted_originals(struct ulp_patch *patch)
+{
+	for (size_t t = 0; t < patch->nr_targets; t++) {
+		const struct ulp_container_target *target = &patch->raw_targets[t];
+
+		for (uint32_t i = 0; i < target->nr_references; i++) {
+			uint32_t index = target->first_reference + i;
+			const struct ulp_container_reference *reference =
+				&patch->raw_references[index];
+
+			if (reference->flags & ULP_REFERENCE_ORIGINAL &&
+			    ulp_patch_original(patch, t, reference->target_value) < 0)
+				return ulp_patch_bad(patch,
+						     "damaged: reference %u: the patch has no such original",
+						     index);
+		}
+	}
 	return 0;
 }
 
@@ -354,5 +409,7 @@ int ulp_patch_check(struct ulp_patch *patch, const struct ulp_strings *strings)
 		err = check_target(patch, strings, i);
 	for (size_t i = 0; i < patch->nr_relocations && !err; i++)
 		err = check_relocation(patch, strings, i);
-	return err;
+	for (size_t i = 0; i < patch->nr_originals && !err; i++)
+		err = check_original(patch, i);
+	return err ? err : check_wanted_originals(patch);
 }

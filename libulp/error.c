@@ -39,6 +39,9 @@ static const struct {
 	{ ULP_E_NOT_PATCH,		"container" },
 	{ ULP_E_OPTED_OUT,		"opted-out" },
 	{ ULP_E_NO_PRELOAD,		"no-preload" },
+	{ ULP_E_CONSISTENCY,		"consistency" },
+	{ ULP_E_SWITCHING,		"switching" },
+	{ ULP_E_NOT_SWITCHING,		"not-switching" },
 	{ ESRCH,			"no-such-process" },
 	{ EPERM,			"permission" },
 	{ EACCES,			"permission" },
@@ -60,7 +63,13 @@ const char *ulp_reason(int code)
 bool ulp_code_is_nothing(int code)
 {
 	return code == -ULP_E_ALREADY_APPLIED || code == -ULP_E_NOT_APPLIED ||
-	       code == -ULP_E_NOT_TARGET || code == -ULP_E_BUILD_ID;
+	       code == -ULP_E_NOT_TARGET || code == -ULP_E_BUILD_ID ||
+	       code == -ULP_E_NOT_SWITCHING;
+}
+
+bool ulp_code_is_switching(int code)
+{
+	return code == -ULP_E_SWITCHING;
 }
 
 bool ulp_code_is_busy(int code)

@@ -2,7 +2,8 @@
 /*
  * The image: a patch made ready for one place in one target.
  *
- * [ record | segments of the container, at the distances they were linked for ]
+ * [ record | table | stubs | segments of the container, at the distances they
+ *   were linked for ]
  *
  * What the patch never writes comes from one memfd that all targets share, the
  * record and the relocated segments from one memfd per target.  Both are sealed
@@ -66,6 +67,8 @@ static int image_memfd(const struct ulp_patch *patch, uint64_t size)
 	snprintf(name, sizeof(name), ULP_MEMFD_PREFIX "%s", patch->name);
 	return ulp_memfd_make(name, size);
 }
+
+#define TABLE_BYTES	(ULP_UNIVERSE_WORDS * 8ULL)
 
 static uint64_t image_base(const struct ulp_patch *patch)
 {
@@ -224,6 +227,52 @@ static void build_functions(struct builder *b, const struct ulp_patch *patch,
 	free(functions);
 }
 
+/* How threads switch one by one: the stubs, and the code that is left. */
+static void build_switches(struct builder *b, const struct ulp_patch *patch,
+			   const struct ulp_image *image, struct ulp_record *head)
+{
+	uint64_t size = ulp_stubs_size(patch);
+	struct ulp_record_switch *switches = calloc(patch->nr_functions, sizeof(*switches));
+	struct ulp_record_leave *leaves = calloc(patch->nr_ranges + 1, sizeof(*leaves));
+	uint8_t *code = malloc(size ? size : 1);
+	size_t nr = 0;
+
+	if (!switches || !leaves || !code) {
+		b->failed = true;
+		goto out;
+	}
+	if (size)
+		ulp_stubs_make(patch, image, code, switches);
+	for (size_t t = 0; t < patch->nr_targets; t++) {
+		const struct ulp_container_target *target = &patch->raw_targets[t];
+		uint64_t bias = image->objects[t]->bias;
+
+		for (uint32_t i = 0; i < target->nr_functions; i++) {
+			const struct ulp_container_function *f =
+				&patch->raw_functions[target->first_function + i];
+
+			for (uint32_t k = 0; k < f->nr_ranges; k++) {
+				const struct ulp_container_range *r =
+					&patch->raw_ranges[f->first_range + k];
+
+				leaves[nr++] = (struct ulp_record_leave){ r->start + bias,
+									  r->end + bias };
+			}
+		}
+	}
+	leaves[nr++] = (struct ulp_record_leave){ image->stubs, image->stubs + size };
+	if (size) {
+		head->table = image->table;
+		head->switches = put(b, switches, patch->nr_functions * sizeof(*switches)).offset;
+		head->leaves = put(b, leaves, nr * sizeof(*leaves)).offset;
+		head->nr_leaves = nr;
+	}
+out:
+	free(code);
+	free(leaves);
+	free(switches);
+}
+
 static void build_texts(struct builder *b, const struct ulp_patch *patch,
 			struct ulp_record *head)
 {
@@ -251,8 +300,8 @@ static void build_texts(struct builder *b, const struct ulp_patch *patch,
 
 static void text_bounds(const struct ulp_patch *patch, struct ulp_image *image)
 {
-	image->text_start = UINT64_MAX;
-	image->text_end = 0;
+	image->text_start = image->stubs ? image->stubs : UINT64_MAX;
+	image->text_end = image->stubs ? image->stubs + ulp_stubs_size(patch) : 0;
 	for (size_t i = 0; i < patch->nr_segments; i++) {
 		const struct ulp_patch_segment *s = &patch->segments[i];
 
@@ -286,6 +335,7 @@ static int record_build(const struct ulp_patch *patch, struct ulp_image *image)
 	put(&b, NULL, sizeof(head));
 	build_objects(&b, patch, image, &head);
 	build_functions(&b, patch, image, &head);
+	build_switches(&b, patch, image, &head);
 	build_texts(&b, patch, &head);
 	if (b.failed) {
 		free(b.data);
@@ -325,21 +375,25 @@ static void code_bounds(const struct ulp_patch *patch, const struct ulp_image *i
 static int image_place(struct ulp_target *target, const struct ulp_patch *patch,
 		       struct ulp_image *image)
 {
-	uint64_t base = image_base(patch), record_size, low, high;
+	uint64_t base = image_base(patch), stubs = PAGE_UP(ulp_stubs_size(patch)), low, high;
 	int err = record_build(patch, image);
 
 	if (err)
 		return err;
-	record_size = PAGE_UP(image->record->size);
+	image->head = PAGE_UP(image->record->size) + (stubs ? TABLE_BYTES + stubs : 0);
 	if (image->record->size > ULP_RECORD_MAX)
 		return -E2BIG;
 	code_bounds(patch, image, &low, &high);
-	image->end = record_size + patch->image_size - base;
+	image->end = image->head + patch->image_size - base;
 	err = ulp_target_hole(target, low, high, image->end, &image->start);
 	if (err)
 		return err;
 	image->end += image->start;
-	image->bias = image->start + record_size - base;
+	image->bias = image->start + image->head - base;
+	if (stubs) {
+		image->stubs = image->start + image->head - stubs;
+		image->table = image->stubs - TABLE_BYTES;
+	}
 	text_bounds(patch, image);
 	return record_build(patch, image);
 }
@@ -368,10 +422,56 @@ int ulp_target_reserve(struct ulp_target *target, uint64_t start, uint64_t end)
 	return 0;
 }
 
+static int stubs_write(const struct ulp_patch *patch, const struct ulp_image *image)
+{
+	uint64_t size = ulp_stubs_size(patch);
+	struct ulp_record_switch *switches = calloc(patch->nr_functions, sizeof(*switches));
+	uint8_t *code = malloc(size ? size : 1);
+	int err = -ENOMEM;
+
+	if (code && switches) {
+		if (size)
+			ulp_stubs_make(patch, image, code, switches);
+		err = ulp_memfd_write(image->fd, code, size, (off_t)(image->stubs - image->start));
+	}
+	free(switches);
+	free(code);
+	return err;
+}
+
+/* Slots for functions as they were, which are in the stubs. */
+static int originals_fill(struct ulp_target *target, const struct ulp_patch *patch,
+			  const struct ulp_image *image, uint8_t *bytes)
+{
+	const struct ulp_record_switch *switches =
+		(const void *)((const uint8_t *)image->record + image->record->switches);
+
+	for (size_t t = 0; t < patch->nr_targets; t++) {
+		const struct ulp_container_target *raw = &patch->raw_targets[t];
+
+		for (uint32_t i = 0; i < raw->nr_references; i++) {
+			const struct ulp_container_reference *reference =
+				&patch->raw_references[raw->first_reference + i];
+			int function;
+
+			if (!(reference->flags & ULP_REFERENCE_ORIGINAL))
+				continue;
+			function = ulp_patch_original(patch, t, reference->target_value);
+			if (!switches[function].original)
+				return ulp_err(target->ctx, -ULP_E_NO_ROOM,
+					       "%s (pid %d): patch %s: %s as it was is too far from what it refers to",
+					       target->name, target->pid, patch->name,
+					       patch->functions[function].old_name);
+			memcpy(bytes + reference->slot_value, &switches[function].original, 8);
+		}
+	}
+	return 0;
+}
+
 static int image_write(struct ulp_target *target, struct ulp_patch *patch,
 		       struct ulp_image *image)
 {
-	uint64_t base = image_base(patch), record_size = PAGE_UP(image->record->size);
+	uint64_t base = image_base(patch);
 	uint8_t *bytes = calloc(1, patch->image_size);
 	int err;
 
@@ -383,17 +483,21 @@ static int image_write(struct ulp_target *target, struct ulp_patch *patch,
 	err = ulp_image_relocate(target, patch, image->objects, image->bias, bytes);
 	if (!err)
 		err = ulp_image_fix(target, patch, image->objects, image->bias, bytes);
+	if (!err)
+		err = originals_fill(target, patch, image, bytes);
 	if (err)
 		goto out;
-	image->fd = image_memfd(patch, record_size + patch->image_size - base);
+	image->fd = image_memfd(patch, image->head + patch->image_size - base);
 	err = image->fd < 0 ? image->fd :
 		ulp_memfd_write(image->fd, image->record, image->record->size, 0);
+	if (!err && image->stubs)
+		err = stubs_write(patch, image);
 	for (size_t i = 0; i < patch->nr_segments && !err; i++) {
 		const struct ulp_patch_segment *s = &patch->segments[i];
 
 		if (is_private(patch, s))
 			err = ulp_memfd_write(image->fd, bytes + s->vaddr, s->memsz,
-					record_size + s->vaddr - base);
+					image->head + s->vaddr - base);
 	}
 	if (!err)
 		err = ulp_memfd_seal(image->fd);
@@ -446,6 +550,7 @@ int ulp_image_prepare(struct ulp_target *target, struct ulp_patch *patch,
 		image->bias = record->bias;
 		image->text_start = record->text_start;
 		image->text_end = record->text_end;
+		image->table = image->reuse->table;
 		image->record = malloc(record->size);
 		if (!image->record)
 			return -ENOMEM;
@@ -507,8 +612,13 @@ int ulp_image_map(struct ulp_target *target, struct ulp_patch *patch,
 	uint64_t base = image_base(patch);
 	int err;
 
+	/* The table is the module's, which does not need the protection of the pages. */
 	err = ulp_map_piece(target, session, 0, image->fd, 0, image->start,
-			PAGE_UP(image->record->size));
+			    image->stubs ? image->stubs - image->start : image->head);
+	if (!err && image->stubs)
+		err = ulp_map_piece(target, session, ULP_MAP_EXEC, image->fd,
+				    image->stubs - image->start, image->stubs,
+				    PAGE_UP(ulp_stubs_size(patch)));
 	for (size_t i = 0; i < patch->nr_segments && !err; i++) {
 		const struct ulp_patch_segment *s = &patch->segments[i];
 		uint64_t start = PAGE_DOWN(s->vaddr), end = PAGE_UP(s->vaddr + s->memsz);
@@ -518,8 +628,7 @@ int ulp_image_map(struct ulp_target *target, struct ulp_patch *patch,
 		else
 			err = ulp_map_piece(target, session, s->flags & PF_X ? ULP_MAP_EXEC : 0,
 					patch->private_text ? image->fd : patch->text_fd,
-					start - base + (patch->private_text ?
-							PAGE_UP(image->record->size) : 0),
+					start - base + (patch->private_text ? image->head : 0),
 					start + image->bias, end - start);
 	}
 	return err;

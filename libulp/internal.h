@@ -62,6 +62,8 @@ struct ulp_patch {
 	struct ulp_container_reference *raw_references;
 	size_t nr_relocations;
 	struct ulp_container_relocation *raw_relocations;
+	size_t nr_originals;
+	struct ulp_container_original *raw_originals;
 	const uint8_t *bytes;		/* bytes table, spans index into it */
 	size_t nr_bytes;
 
@@ -159,6 +161,7 @@ struct ulp_target {
 	struct ulp_record_list *records;	/* record.c, NULL until read */
 	struct ulp_message *messages;	/* preload.c, the same for libulp.h; NULL until read */
 	char *message_text;
+	struct ulp_thread_state *threads;	/* for ulp_target_threads() */
 };
 
 /*
@@ -233,6 +236,7 @@ int ulp_sys_map(int session, uint32_t flags, int fd, uint64_t offset, uint64_t a
 int ulp_sys_unmap(int session, uint64_t addr, uint64_t length, uint64_t max_freeze_ns);
 int ulp_sys_transact(int session, struct ulp_transact *transact);
 int ulp_sys_release(int session, uint64_t *hold_ns);
+int ulp_sys_members(int session, struct ulp_members *members);
 
 /* sys_sensor.c: likewise */
 int ulp_sys_sensor_open(int dev, uint64_t timeout_ns);
@@ -246,6 +250,11 @@ struct ulp_found {			/* one record, read and checked */
 	char *name;
 	const struct ulp_record_function *functions;
 	const struct ulp_record_object *objects;
+	/* 0, NULL: it has no stubs, and can be applied and reverted for all at once only */
+	uint64_t table;
+	const struct ulp_record_switch *switches;
+	const struct ulp_record_leave *leaves;	/* the last one: the stubs */
+	size_t nr_leaves;
 	/*
 	 * It says active, but the object it patched is gone, or was loaded
 	 * again: its entries do not lead into it.
@@ -265,6 +274,10 @@ bool ulp_is_image(const struct ulp_mapping *mapping);
 int ulp_records_read(struct ulp_target *target);	/* fills target->records, anew */
 void ulp_records_free(struct ulp_record_list *records);
 bool ulp_found_active(const struct ulp_found *found);
+/* Whether threads are switching to it, or back. */
+bool ulp_found_moves(const struct ulp_found *found);
+/* A record that is not in a target yet; @found points into it. */
+int ulp_found_init(struct ulp_found *found, struct ulp_record *record);
 const char *ulp_found_text(const struct ulp_found *found, struct ulp_span span);
 
 /* One function of one record. */
@@ -297,6 +310,8 @@ struct ulp_image {
 	uint64_t start, end;		/* record included */
 	uint64_t bias;			/* run-time minus container address */
 	uint64_t text_start, text_end;
+	uint64_t table, stubs;		/* 0: it has none */
+	uint64_t head;			/* bytes of all before the segments */
 	struct ulp_record *record;	/* as it is, or will be, in the target */
 	const struct ulp_found *reuse;	/* is in the target already */
 	int fd;				/* sealed memfd: record and writable segments */
@@ -310,6 +325,13 @@ void ulp_image_free(struct ulp_image *image);
 /* The address of a container function's replacement. */
 void ulp_image_entry(const struct ulp_image *image, const struct ulp_container_function *function,
 		     const struct ulp_object *object, struct ulp_record_function *out);
+/* stub.c: code that sends each thread to the old or the new function */
+uint64_t ulp_stubs_size(const struct ulp_patch *patch);	/* 0: it can have none */
+/* Index of the function with this old_value, of target @t, that has an original, or -1. */
+int ulp_patch_original(const struct ulp_patch *patch, size_t t, uint64_t old_value);
+/* @switches: one for each function, zeroed */
+void ulp_stubs_make(const struct ulp_patch *patch, const struct ulp_image *image, uint8_t *code,
+		    struct ulp_record_switch *switches);
 /* A memfd for what is to be mapped: made, filled, sealed; descriptor, 0 or -errno. */
 int ulp_memfd_make(const char *name, uint64_t size);
 int ulp_memfd_write(int fd, const void *data, size_t size, off_t at);
@@ -335,6 +357,9 @@ struct ulp_plan {
 	bool scan_memory;		/* for returns of suspended contexts, too */
 	bool ignore_opt_out;
 	bool commit_maps;
+	bool by_thread;			/* threads switch one by one */
+	struct ulp_universe universe;	/* op 0: all at once */
+	struct ulp_plan *leaving;	/* its ranges: for the universe */
 	/* what the event is to say; no action: nothing */
 	struct ulp_subject subject;
 	char functions[ULP_SUBJECT_FUNCTIONS];
@@ -366,6 +391,34 @@ int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *o
 void ulp_plan_free(struct ulp_plan *plan);
 uint64_t ulp_now_ns(void);
 void ulp_pause_ns(uint64_t ns);
+
+/* blocker.c: "" if it cannot be had */
+void ulp_thread_name(pid_t pid, pid_t tid, char *out, size_t size);
+
+/* universe.c: threads that switch one by one, as plans */
+
+/* The patch that threads are switching to or back from, NULL if there is none. */
+const struct ulp_found *ulp_records_moving(const struct ulp_record_list *records);
+/* Refuses by name what cannot be done in this target. */
+int ulp_universe_check(struct ulp_target *target, const struct ulp_plan *plan);
+/* One at a time: refuses if @moving is another patch than @id. */
+int ulp_universe_exclusive(struct ulp_target *target, const uint8_t *id,
+			   const struct ulp_found **moving);
+/*
+ * @to: SWITCHING or RETURNING, from whatever state the record is in
+ * @mapped: the image is in the target already
+ */
+int ulp_universe_begin(struct ulp_target *target, struct ulp_plan *plan,
+		       const struct ulp_found *found, enum ulp_record_state to,
+		       uint64_t sequence, bool mapped);
+int ulp_universe_advance(struct ulp_target *target, struct ulp_plan *plan,
+			 const struct ulp_found *found, pid_t tid);
+int ulp_universe_end(struct ulp_target *target, struct ulp_plan *plan,
+		     const struct ulp_found *found);
+
+/* switching.c: waits until all threads have switched; -ULP_E_SWITCHING */
+int ulp_switching_finish(struct ulp_target *target, const struct ulp_options *options,
+			 uint64_t deadline, struct ulp_result *result);
 
 /* resident.c: what makes the target's unwinder see the code of images */
 struct ulp_resident {
@@ -404,6 +457,22 @@ struct ulp_change_ops {
  */
 int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
 	       const struct ulp_options *options, struct ulp_result *result);
+
+/* A session on the target, or what is wrong in words. */
+int ulp_session_open(struct ulp_target *target);
+int ulp_options_read(struct ulp_context *ctx, const struct ulp_options *given,
+		     struct ulp_options *options);
+uint64_t ulp_options_deadline(const struct ulp_options *options);
+/* Completes @result with @err and copies what @out has room for. */
+void ulp_result_give(struct ulp_target *target, int err, struct ulp_result *result,
+		     struct ulp_result *out);
+/*
+ * What begins, turns or goes on with a switch: ulp_change(), then threads are
+ * waited for if some have to switch.  @ops->plan says -EALREADY if all that is
+ * left to do is to wait.
+ */
+int ulp_change_by_thread(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
+			 const struct ulp_options *options, struct ulp_result *result);
 
 /* util.c */
 void ulp_hex(const uint8_t *bytes, size_t size, char *out);	/* 2 * size + 1 */

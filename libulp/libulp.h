@@ -80,6 +80,9 @@ enum ulp_code {
 	ULP_E_NOT_PATCH		= 5024,	/* container: a file that is no patch at all */
 	ULP_E_OPTED_OUT		= 5025,	/* opted-out: the process does not want patches */
 	ULP_E_NO_PRELOAD	= 5026,	/* no-preload: it runs without the preload library */
+	ULP_E_CONSISTENCY	= 5027,	/* consistency: threads cannot switch one by one */
+	ULP_E_SWITCHING		= 5028,	/* switching: done, but threads have not switched yet */
+	ULP_E_NOT_SWITCHING	= 5029,	/* not-switching: nothing to finish */
 };
 
 /** enum ulp_log_level - of a message to the log callback */
@@ -192,6 +195,10 @@ LIBULP_API const char *ulp_target_name(const struct ulp_target *target);
  * @labels: such as CVE-2024-1234
  * @object: path of the object it changes
  * @build_id: of that object, hex
+ * @state: "active", "reverted", "switching" (threads go over to it one by one),
+ *	"returning" (back from it)
+ * @waiting: threads that have not switched yet, as the target's memory has it: some
+ *	may have ended
  */
 struct ulp_applied {
 	const char *id;
@@ -206,6 +213,8 @@ struct ulp_applied {
 	const char *const *labels;
 	const char *object;
 	const char *build_id;
+	const char *state;
+	size_t waiting;
 };
 
 /**
@@ -252,6 +261,16 @@ enum ulp_scan_memory {
 };
 
 /**
+ * enum ulp_consistency - when threads get other code
+ * @ULP_CONSISTENCY_ATOMIC: all at once, at an instant when none is inside
+ * @ULP_CONSISTENCY_THREAD: each by itself, when it is not inside
+ */
+enum ulp_consistency {
+	ULP_CONSISTENCY_ATOMIC	= 0,
+	ULP_CONSISTENCY_THREAD	= 1,
+};
+
+/**
  * struct ulp_options - how to apply or revert; NULL means all defaults
  * @sz: sizeof(struct ulp_options), set by the caller; an unknown part that is
  *	not zero is an error
@@ -268,6 +287,9 @@ enum ulp_scan_memory {
  * @max_hold_ns: longest time that a thread in whose way a word is may be held
  *	while that is looked into, 0 = the module's default
  * @ignore_opt_out: apply also if the process opted out (ulp_target_preload())
+ * @consistency: enum ulp_consistency.  With THREAD a thread that is inside is in
+ *	nobody's way: the patch is there for all others, and @timeout_ns is for how
+ *	long to wait for it
  */
 struct ulp_options {
 	size_t sz;
@@ -281,6 +303,7 @@ struct ulp_options {
 	uint8_t scan_memory;
 	uint64_t max_hold_ns;
 	bool ignore_opt_out;
+	uint32_t consistency;
 };
 
 /**
@@ -306,6 +329,7 @@ struct ulp_options {
  * @hold_ns: longest time that a thread was held to be looked into, 0 none was
  * @blocker_frame: which of its frames is inside, 0 the innermost
  * @blocker_backtrace: its frames, one line each, "" if it was not unwound
+ * @waiting: threads that have not switched (-ULP_E_SWITCHING); the blocker is one
  */
 struct ulp_result {
 	size_t sz;
@@ -327,6 +351,7 @@ struct ulp_result {
 	uint64_t hold_ns;
 	uint32_t blocker_frame;
 	char blocker_backtrace[2048];
+	uint32_t waiting;
 };
 
 /**
@@ -335,7 +360,8 @@ struct ulp_result {
  * All or nothing.  Return: 0; nothing to do: -ULP_E_ALREADY_APPLIED,
  * -ULP_E_NOT_TARGET, -ULP_E_BUILD_ID; not wanted: -ULP_E_OPTED_OUT; may succeed
  * later: -ULP_E_BUSY,
- * -ULP_E_LIMIT, -ULP_E_CHANGING, -ULP_E_TRACED, -ULP_E_TIMEOUT; else failed.
+ * -ULP_E_LIMIT, -ULP_E_CHANGING, -ULP_E_TRACED, -ULP_E_TIMEOUT; done, but some
+ * threads have not switched yet: -ULP_E_SWITCHING; else failed.
  */
 LIBULP_API int ulp_apply(struct ulp_target *target, struct ulp_patch *patch,
 			 const struct ulp_options *options,
@@ -360,6 +386,45 @@ LIBULP_API int ulp_revert(struct ulp_target *target, const char *id,
 LIBULP_API int ulp_revert_object(struct ulp_target *target, const char *object,
 				 const struct ulp_options *options,
 				 struct ulp_result *result) LIBULP_CHECK;
+
+/**
+ * ulp_finish() - wait for the threads that have not switched yet
+ *
+ * For a target that was left with -ULP_E_SWITCHING, by whoever it was.  Return: 0,
+ * -ULP_E_NOT_SWITCHING, -ULP_E_SWITCHING, else as ulp_apply().
+ */
+LIBULP_API int ulp_finish(struct ulp_target *target, const struct ulp_options *options,
+			  struct ulp_result *result) LIBULP_CHECK;
+
+/**
+ * struct ulp_thread_state - a thread while threads switch one by one
+ * @tid: its id
+ * @name: of it, "" unknown
+ * @switched: it runs the code that all are to run
+ * @function: the one that keeps it, "" if nothing does or that is unknown
+ * @frame: which of its frames that is, 0 the innermost
+ */
+struct ulp_thread_state {
+	pid_t tid;
+	char name[32];
+	bool switched;
+	char function[128];
+	uint32_t frame;
+};
+
+/**
+ * ulp_target_threads() - the threads of a target whose threads are switching
+ * @out: receives an array that lives until the next call or ulp_target_close()
+ *
+ * Each that has not switched is looked at, as ulp_finish() would, but none is
+ * switched.  Return: number of entries, 0 if no patch is being switched, or a
+ * negative code.
+ */
+LIBULP_API int ulp_target_threads(struct ulp_target *target,
+				  const struct ulp_thread_state **out) LIBULP_CHECK;
+
+/** ulp_code_is_switching() - done but for some threads: a tool exits 4 */
+LIBULP_API bool ulp_code_is_switching(int code);
 
 /** ulp_code_is_nothing() - nothing was to do: a tool exits 0 */
 LIBULP_API bool ulp_code_is_nothing(int code);

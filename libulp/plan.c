@@ -199,6 +199,9 @@ void ulp_plan_free(struct ulp_plan *plan)
 	free(plan->range_names);
 	free(plan->writes);
 	free(plan->write_names);
+	if (plan->leaving)
+		ulp_plan_free(plan->leaving);
+	free(plan->leaving);
 	memset(plan, 0, sizeof(*plan));
 }
 
@@ -228,6 +231,16 @@ static int explain(struct ulp_plan *plan, struct ulp_proof *proof, const struct 
 	case -ESRCH:
 		return ulp_err(ctx, -ULP_E_NO_PROCESS, "%s (pid %d): it exited or called exec",
 			       name, pid);
+	case -ENXIO:
+		return ulp_err(ctx, -ULP_E_CONSISTENCY,
+			       "%s (pid %d): threads cannot switch one by one: thread %d is inside and has no thread pointer; nothing was changed, use --consistency=atomic",
+			       name, pid, t->out_tid);
+	case -ENOSPC:
+		return ulp_err(ctx, -ULP_E_CONSISTENCY,
+			       "%s (pid %d): more threads are inside than can switch one by one; nothing was changed",
+			       name, pid);
+	case -ENOENT:
+		return ulp_err(ctx, -ENOENT, "%s (pid %d): the thread has ended", name, pid);
 	case -EINTR:
 		return ulp_err(ctx, -EINTR, "%s (pid %d): interrupted; nothing was changed",
 			       name, pid);
@@ -297,6 +310,13 @@ static void transact_fill(struct ulp_plan *plan, struct ulp_proof *proof,
 	}
 	if (plan->scan_memory && (features & ULP_FEATURE_SCAN_MEMORY))
 		t->flags |= ULP_TRANSACT_SCAN_MEMORY;
+	if (plan->universe.op) {
+		t->universe = (uintptr_t)&plan->universe;
+		if (plan->leaving) {
+			plan->universe.ranges = (uintptr_t)plan->leaving->ranges;
+			plan->universe.nr_ranges = plan->leaving->nr_ranges;
+		}
+	}
 	if (plan->subject.action && (features & ULP_FEATURE_EVENTS))
 		t->subject = (uintptr_t)&plan->subject;
 	proof->walked = false;

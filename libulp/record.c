@@ -71,6 +71,52 @@ uint32_t ulp_acting_user(void)
 	return uid;
 }
 
+static bool has_switches(const struct ulp_record *record)
+{
+	return record->header_size >= sizeof(*record) && record->table;
+}
+
+static bool moves(uint32_t state)
+{
+	return state == ULP_RECORD_SWITCHING || state == ULP_RECORD_RETURNING;
+}
+
+static bool is_code(const struct ulp_record *record, uint64_t addr)
+{
+	return addr >= record->text_start && addr + 4 < record->text_end;
+}
+
+/* Stubs and table: NULL or what is wrong with them. */
+static const char *switches_check(const struct ulp_record *record)
+{
+	const uint64_t table_size = ULP_UNIVERSE_WORDS * 8ULL;
+	const char *base = (const char *)record;
+	const struct ulp_record_switch *s;
+	const struct ulp_record_leave *leave;
+
+	if (!has_switches(record))
+		return moves(record->state) ? "it switches without a table" : NULL;
+	if (record->table % 4096 || record->table < record->image_start ||
+	    record->image_end - record->image_start < table_size ||
+	    record->table > record->image_end - table_size ||
+	    !table_inside(record, record->switches, record->nr_functions, sizeof(*s)) ||
+	    !table_inside(record, record->leaves, record->nr_leaves, sizeof(*leave)) ||
+	    !record->nr_leaves)
+		return "a table is outside of it";
+	s = (const void *)(base + record->switches);
+	for (uint32_t i = 0; i < record->nr_functions; i++)
+		if (s[i].forth && !(is_code(record, s[i].forth) && is_code(record, s[i].back) &&
+				    is_code(record, s[i].original) &&
+				    is_code(record, s[i].forth_old) &&
+				    is_code(record, s[i].back_old)))
+			return "a stub is outside of it";
+	leave = (const void *)(base + record->leaves);
+	for (uint32_t i = 0; i < record->nr_leaves; i++)
+		if (leave[i].start >= leave[i].end)
+			return "a range is damaged";
+	return NULL;
+}
+
 /* NULL or what is wrong with it. */
 static const char *record_check(const struct ulp_record *record, uint64_t addr)
 {
@@ -80,7 +126,7 @@ static const char *record_check(const struct ulp_record *record, uint64_t addr)
 	const struct ulp_span *labels;
 	uint8_t digest[32];
 
-	if (record->state > ULP_RECORD_REVERTED)
+	if (record->state > ULP_RECORD_RETURNING)
 		return "unknown state";
 	if (record->image_start != addr || record->image_end <= addr ||
 	    record->text_start < addr || record->text_end > record->image_end ||
@@ -127,10 +173,10 @@ static const char *record_check(const struct ulp_record *record, uint64_t addr)
 		    f->new_start < record->text_start || f->new_end > record->text_end)
 			return "a function is outside its object";
 	}
-	return NULL;
+	return switches_check(record);
 }
 
-static int found_init(struct ulp_found *found, struct ulp_record *record)
+int ulp_found_init(struct ulp_found *found, struct ulp_record *record)
 {
 	const char *base = (const char *)record;
 
@@ -141,6 +187,12 @@ static int found_init(struct ulp_found *found, struct ulp_record *record)
 	found->record = record;
 	found->functions = (const void *)(base + record->functions);
 	found->objects = (const void *)(base + record->objects);
+	if (has_switches(record)) {
+		found->table = record->table;
+		found->switches = (const void *)(base + record->switches);
+		found->leaves = (const void *)(base + record->leaves);
+		found->nr_leaves = record->nr_leaves;
+	}
 	ulp_hex(record->id, sizeof(record->id), found->id_hex);
 	return 0;
 }
@@ -157,7 +209,7 @@ static int record_read(struct ulp_target *target, const struct ulp_mapping *mapp
 	    ulp_memory_read(target, mapping->start, &head, sizeof(head)) ||
 	    head.magic != ULP_RECORD_MAGIC)
 		return 0;
-	if (head.version != ULP_RECORD_VERSION || head.header_size < sizeof(head) ||
+	if (head.version != ULP_RECORD_VERSION || head.header_size < offsetof(struct ulp_record, table) ||
 	    head.size < sizeof(head) || head.size > ULP_RECORD_MAX ||
 	    head.size > mapping->end - mapping->start) {
 		ulp_log(target->ctx, ULP_LOG_WARN,
@@ -182,7 +234,7 @@ static int record_read(struct ulp_target *target, const struct ulp_mapping *mapp
 		free(record);
 		return 0;
 	}
-	err = found_init(out, record);
+	err = ulp_found_init(out, record);
 	if (err) {
 		free(record);
 		return err;
@@ -201,7 +253,13 @@ static int by_sequence(const void *a, const void *b)
 
 bool ulp_found_active(const struct ulp_found *found)
 {
-	return found->record->state == ULP_RECORD_ACTIVE && !found->lost;
+	return (found->record->state == ULP_RECORD_ACTIVE || moves(found->record->state)) &&
+	       !found->lost;
+}
+
+bool ulp_found_moves(const struct ulp_found *found)
+{
+	return moves(found->record->state) && !found->lost;
 }
 
 const char *ulp_found_text(const struct ulp_found *found, struct ulp_span span)
@@ -318,9 +376,25 @@ void ulp_records_free(struct ulp_record_list *records)
 	free(records);
 }
 
-static int applied_add(struct ulp_record_list *records, const struct ulp_found *found,
-		       uint32_t object)
+/* Words in the table; 0 if it cannot be read. */
+static size_t count_waiting(struct ulp_target *target, const struct ulp_found *found)
 {
+	uint64_t words[ULP_UNIVERSE_WORDS];
+	size_t nr = 0;
+
+	if (!ulp_memory_read(target, found->table, words, sizeof(words)))
+		for (size_t i = 0; i < ULP_UNIVERSE_WORDS; i++)
+			nr += words[i] > ULP_UNIVERSE_STRUCK;
+	return nr;
+}
+
+static int applied_add(struct ulp_target *target, struct ulp_record_list *records,
+		       const struct ulp_found *found, uint32_t object)
+{
+	static const char *const states[] = {
+		[ULP_RECORD_ACTIVE] = "active", [ULP_RECORD_REVERTED] = "reverted",
+		[ULP_RECORD_SWITCHING] = "switching", [ULP_RECORD_RETURNING] = "returning",
+	};
 	struct ulp_applied *a = &records->applied[records->nr_applied++];
 	const struct ulp_record *record = found->record;
 	const struct ulp_span *labels =
@@ -332,6 +406,8 @@ static int applied_add(struct ulp_record_list *records, const struct ulp_found *
 	a->id = found->id_hex;
 	a->name = found->name;
 	a->active = ulp_found_active(found);
+	a->state = states[a->active ? record->state : ULP_RECORD_REVERTED];
+	a->waiting = ulp_found_moves(found) ? count_waiting(target, found) : 0;
 	a->sequence = record->sequence;
 	a->applied = record->applied;
 	a->uid = record->uid;
@@ -362,7 +438,7 @@ static int applied_add(struct ulp_record_list *records, const struct ulp_found *
 	return 0;
 }
 
-static int applied_fill(struct ulp_record_list *records)
+static int applied_fill(struct ulp_target *target, struct ulp_record_list *records)
 {
 	size_t count = 0;
 	int err;
@@ -378,7 +454,7 @@ static int applied_fill(struct ulp_record_list *records)
 		if (found->record->state == ULP_RECORD_PREPARED)
 			continue;
 		for (uint32_t k = 0; k < found->record->nr_objects; k++) {
-			err = applied_add(records, found, k);
+			err = applied_add(target, records, found, k);
 			if (err)
 				return err;
 		}
@@ -410,10 +486,10 @@ int ulp_records_read(struct ulp_target *target)
 		qsort(records->found, records->nr, sizeof(*records->found), by_sequence);
 		/* Newest first: whether one is lost decides who is on top below it. */
 		for (size_t i = records->nr; i-- > 0;)
-			if (records->found[i].record->state == ULP_RECORD_ACTIVE)
+			if (ulp_found_active(&records->found[i]))
 				records->found[i].lost = record_lost(target, records,
 								     &records->found[i]);
-		ret = applied_fill(records);
+		ret = applied_fill(target, records);
 	}
 	if (ret < 0) {
 		ulp_records_free(records);

@@ -179,16 +179,57 @@ static bool has_object(const struct ulp_found *found, const struct ulp_object *o
 	return false;
 }
 
+/* Thread by thread: one patch, which may be on its way already, forth or back. */
+static int plan_by_thread(struct ulp_target *target, struct ulp_plan *plan,
+			  const struct revert *revert, const struct ulp_found *moving)
+{
+	const struct ulp_record_list *records = target->records;
+	const struct ulp_found *found = NULL;
+	int err = moving ? 0 : ulp_universe_check(target, plan);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < records->nr; i++) {
+		if (!revert->chosen[i])
+			continue;
+		if (found)
+			return ulp_err(target->ctx, -ULP_E_CONSISTENCY,
+				       "%s (pid %d): threads cannot switch one by one: patches %s and %s at once; revert one after the other",
+				       target->name, target->pid, found->name,
+				       records->found[i].name);
+		found = &records->found[i];
+	}
+	if (!found)
+		return -ULP_E_NOT_APPLIED;
+	memcpy(plan->result->id, found->id_hex, sizeof(plan->result->id));
+	if (found->record->state == ULP_RECORD_RETURNING)
+		return -EALREADY;
+	ulp_plan_subject(plan, ULP_ACTION_REVERT, found->name, found->record->id);
+	for (uint32_t k = 0; k < found->record->nr_functions; k++)
+		ulp_plan_function(plan, ulp_found_text(found, found->functions[k].name),
+				  found->functions[k].name.length);
+	return ulp_universe_begin(target, plan, found, ULP_RECORD_RETURNING,
+				  found->record->sequence, true);
+}
+
 static int revert_plan(struct ulp_target *target, struct ulp_plan *plan, void *arg)
 {
 	const struct ulp_record_list *records = target->records;
 	struct revert *revert = arg;
-	const struct ulp_found *first = NULL;
+	const struct ulp_found *first = NULL, *moving = NULL;
 	bool one = true;
 	int err = choose(target, revert);
 
 	if (!err)
 		err = check_dependents(target, revert);
+	for (size_t i = 0; i < records->nr && !err; i++)
+		if (revert->chosen[i])
+			err = ulp_universe_exclusive(target, records->found[i].record->id,
+						     &moving);
+	if (err)
+		return err;
+	if (moving || plan->by_thread)
+		return plan_by_thread(target, plan, revert, moving);
 	for (size_t i = 0; i < records->nr && !err; i++) {
 		const struct ulp_found *found = &records->found[i];
 		const struct ulp_record *record = found->record;
@@ -229,7 +270,7 @@ static const struct ulp_change_ops revert_ops = {
 static int revert_run(struct ulp_target *target, struct revert *revert,
 		      const struct ulp_options *options, struct ulp_result *result)
 {
-	int err = ulp_change(target, &revert_ops, revert, options, result);
+	int err = ulp_change_by_thread(target, &revert_ops, revert, options, result);
 
 	free(revert->chosen);
 	return err;

@@ -98,6 +98,12 @@ int ulp_sys_release(int session, uint64_t *hold_ns)
 	return err;
 }
 
+int ulp_sys_members(int session, struct ulp_members *members)
+{
+	members->size = sizeof(*members);
+	return sys_ioctl(session, ULP_MEMBERS, members);
+}
+
 int ulp_sys_transact(int session, struct ulp_transact *transact)
 {
 	transact->size = sizeof(*transact);

@@ -404,6 +404,7 @@ void ulp_target_close(struct ulp_target *target)
 	ulp_records_free(target->records);
 	free(target->messages);
 	free(target->message_text);
+	free(target->threads);
 	forget(target);
 	mem_close(target);
 	free(target);

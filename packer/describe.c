@@ -148,19 +148,20 @@ static bool parse_function(struct description *desc, unsigned int line)
 	return parse_address(desc, &function->address, &function->value);
 }
 
-/* #[%]variable:slot[:address:address], @start is behind the '#' */
+/* #[%|=]variable:slot[:address:address], @start is behind the '#' */
 static bool parse_reference(struct description *desc, unsigned int line, size_t start)
 {
 	struct described_reference *reference;
 	bool tls = desc->lines[line - 1][start] == '%';
+	bool original = desc->lines[line - 1][start] == '=';
 	struct parts parts;
 
-	if (!split(desc, line, start + tls, &parts) ||
+	if (!split(desc, line, start + (tls || original), &parts) ||
 	    !check_name(desc, &parts.fields[0], "the name of the target's variable"))
 		return false;
 	if (parts.nr < 2) {
 		error_at(desc, &parts.fields[0], "expected #%svariable:slot, found no ':'",
-			 tls ? "%" : "");
+			 tls ? "%" : original ? "=" : "");
 		return false;
 	}
 	if (!check_name(desc, &parts.fields[1], "the name of the patch's variable"))
@@ -174,6 +175,7 @@ static bool parse_reference(struct description *desc, unsigned int line, size_t 
 	reference->target_name = parts.fields[0];
 	reference->slot_name = parts.fields[1];
 	reference->tls = tls;
+	reference->original = original;
 	if (parts.nr == 2)
 		return true;
 	reference->target_offset = parts.fields[2];

@@ -50,7 +50,8 @@ static void align(struct buffer *buffer, size_t alignment)
 
 /* The tables of .ulp while they grow. */
 struct tables {
-	struct buffer targets, functions, ranges, references, relocations, labels, strings, bytes;
+	struct buffer targets, functions, ranges, references, relocations, originals, labels,
+		      strings, bytes;
 };
 
 static struct ulp_span span_text(struct tables *tables, const char *text)
@@ -65,10 +66,21 @@ static struct ulp_span span_bytes(struct tables *tables, const void *bytes, size
 	return (struct ulp_span){ put(&tables->bytes, bytes, size), size };
 }
 
+static void add_original(struct tables *tables, const struct function *function, uint32_t index)
+{
+	struct ulp_container_original out = function->original;
+
+	out.function = index;
+	out.code = span_bytes(tables, function->original_code, out.code.length);
+	put(&tables->originals, &out, sizeof(out));
+}
+
 static void add_function(struct tables *tables, const struct plan *plan,
 			 const struct function *function)
 {
-	uint64_t checked = function->entry - function->old_value + entry_size(function);
+	uint64_t written = entry_size(function), displaced = function->original.displaced;
+	uint64_t checked = function->entry - function->old_value +
+			   (displaced > written ? displaced : written);
 	struct ulp_container_function out = {
 		.old_name = span_text(tables, function->old_name),
 		.new_name = span_text(tables, function->new_name),
@@ -94,6 +106,8 @@ static void add_function(struct tables *tables, const struct plan *plan,
 
 		put(&tables->ranges, &range, sizeof(range));
 	}
+	if (displaced)
+		add_original(tables, function, tables->functions.size / sizeof(out));
 	put(&tables->functions, &out, sizeof(out));
 }
 
@@ -122,7 +136,8 @@ static void add_reference(struct tables *tables, const struct described_referenc
 		.slot_name = span_text(tables, reference->slot_name.text),
 		.target_value = reference->target_value,
 		.slot_value = reference->slot_value,
-		.flags = reference->tls ? ULP_REFERENCE_TLS : 0,
+		.flags = (reference->tls ? ULP_REFERENCE_TLS : 0) |
+			 (reference->original ? ULP_REFERENCE_ORIGINAL : 0),
 	};
 
 	put(&tables->references, &out, sizeof(out));
@@ -158,7 +173,7 @@ static void add_table(struct buffer *section, unsigned int *n, uint32_t type, ui
 	(*n)++;
 }
 
-#define NR_TABLES	11
+#define NR_TABLES	12
 
 /* .ulp, with id, digest and created still zero */
 static void build_section(const struct plan *plan, size_t nr,
@@ -204,6 +219,8 @@ static void build_section(const struct plan *plan, size_t nr,
 		add_table(section, &n, ULP_TABLE_RELOCATION,
 			  sizeof(struct ulp_container_relocation), t.relocations.data,
 			  t.relocations.size);
+	add_table(section, &n, (uint32_t)ULP_TABLE_ORIGINAL,
+		  sizeof(struct ulp_container_original), t.originals.data, t.originals.size);
 	add_table(section, &n, ULP_TABLE_DEPENDENCY, ULP_ID_SIZE, plan->dependencies,
 		  plan->nr_dependencies * ULP_ID_SIZE);
 	add_table(section, &n, ULP_TABLE_LABEL, sizeof(struct ulp_span), t.labels.data,

@@ -86,6 +86,7 @@ struct described_reference {
 	struct field target_offset, slot_offset;	/* both or none */
 	uint64_t target_value, slot_value;
 	bool tls;
+	bool original;			/* a function that is replaced, as it was */
 };
 
 struct description {
@@ -242,6 +243,9 @@ struct function {
 	uint32_t kind;
 	struct extent *ranges;
 	size_t nr_ranges;
+	struct ulp_container_original original;	/* but for its code; displaced 0: none */
+	uint8_t original_code[ULP_ORIGINAL_CODE];
+	const char *no_original;	/* why there is none */
 };
 
 struct plan {
@@ -303,6 +307,9 @@ const char *entry_blocked(const struct plan *plan, const struct function *functi
 			  unsigned int size);
 /* Padding of @size bytes from @extent.start on that may be overwritten. */
 bool is_free(const struct plan *plan, struct extent extent);
+
+/* original.c: the way into the old function behind the jump, if there can be one */
+void find_original(const struct object *target, struct function *function);
 
 /* reserve.c: which padding belongs to which function, in whatever patch */
 struct reserved {

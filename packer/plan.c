@@ -51,6 +51,29 @@ bool read_created(uint64_t *created)
 	return true;
 }
 
+/* What the patch wants to call as it was must be there to be called. */
+static bool check_originals(const struct plan *plan)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < plan->desc->nr_references; i++) {
+		const struct described_reference *reference = &plan->desc->references[i];
+
+		for (size_t k = 0; reference->original && k < plan->nr_functions; k++) {
+			const struct function *function = &plan->functions[k];
+
+			if (function->old_value != reference->target_value ||
+			    !function->no_original)
+				continue;
+			error_at(plan->desc, &reference->target_name,
+				 "'%s' cannot be called as it was: %s", function->old_name,
+				 function->no_original);
+			good = false;
+		}
+	}
+	return good;
+}
+
 bool place(struct plan *plan)
 {
 	bool good = true;
@@ -58,9 +81,12 @@ bool place(struct plan *plan)
 	code_read(plan->target, &plan->code);
 	for (size_t i = 0; i < plan->nr_functions; i++) {
 		find_fragments(plan, &plan->functions[i]);
-		good &= choose_entry(plan, &plan->functions[i]);
+		if (!choose_entry(plan, &plan->functions[i]))
+			good = false;
+		else
+			find_original(plan->target, &plan->functions[i]);
 	}
-	return good;
+	return check_originals(plan) && good;
 }
 
 static void print_function(const struct function *function)
@@ -72,6 +98,8 @@ static void print_function(const struct function *function)
 	else
 		printf("short jump at 0x%" PRIx64 " to 0x%" PRIx64 "\n", function->entry,
 		       function->island);
+	if (function->no_original)
+		printf("    no --consistency=thread: %s\n", function->no_original);
 	for (size_t i = 1; i < function->nr_ranges; i++)
 		printf("    and its code at 0x%" PRIx64 "-0x%" PRIx64 "\n",
 		       function->ranges[i].start, function->ranges[i].end);

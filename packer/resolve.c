@@ -378,9 +378,30 @@ static bool resolve_slot(const struct plan *plan, struct described_reference *re
 	return true;
 }
 
+/* A function of this patch, which are all resolved by now. */
+static bool resolve_original(const struct plan *plan, struct described_reference *reference)
+{
+	const struct field *field = &reference->target_name;
+
+	for (size_t i = 0; i < plan->nr_functions; i++) {
+		const struct function *function = &plan->functions[i];
+
+		if (strcmp(function->old_name, field->text) != 0 ||
+		    (reference->target_offset.text &&
+		     function->old_value != reference->target_value))
+			continue;
+		reference->target_value = function->old_value;
+		return true;
+	}
+	error_at(plan->desc, field, "'%s' is not among the functions that are replaced",
+		 field->text);
+	return false;
+}
+
 bool resolve_reference(const struct plan *plan, struct described_reference *reference)
 {
-	bool good = resolve_variable(plan, reference);
+	bool good = reference->original ? resolve_original(plan, reference) :
+		resolve_variable(plan, reference);
 
 	good &= resolve_slot(plan, reference);
 	for (size_t i = 0; good && &plan->desc->references[i] != reference; i++)

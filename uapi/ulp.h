@@ -52,6 +52,9 @@
  *   EAGAIN      (*) the target kept changing under us (new threads without
  *               end, a page that would not stay); nothing was written
  *   EINTR       (*) the caller got a fatal signal between two attempts
+ *   ENOSPC      (*) (universe) the table has no room for the threads inside
+ *   ENXIO       (*) (universe) a thread inside has no thread pointer
+ *   ENOENT      (universe) there is no such thread (any more)
  *
  * Whenever an ioctl fails nothing of the target was changed.
  *
@@ -72,6 +75,7 @@ enum {
 	ULP_IOC_NR_UNMAP	= 0x21,
 	ULP_IOC_NR_TRANSACT	= 0x22,
 	ULP_IOC_NR_RELEASE	= 0x23,
+	ULP_IOC_NR_MEMBERS	= 0x24,
 	ULP_IOC_NR_DEBUG	= 0x40,	/* session, debug build only */
 	ULP_IOC_NR_SENSOR_ARM	= 0x60,	/* sensor */
 	ULP_IOC_NR_SENSOR_DISARM = 0x61,
@@ -89,6 +93,7 @@ enum {
  *	is, and can be done with %ULP_FEATURE_GATE
  * @ULP_FEATURE_SCAN_MEMORY: %ULP_TRANSACT_SCAN_MEMORY is known
  * @ULP_FEATURE_SENSOR: %ULP_SENSOR_OPEN works
+ * @ULP_FEATURE_UNIVERSE: ulp_transact.universe and ULP_MEMBERS are known
  */
 enum ulp_features {
 	ULP_FEATURE_GATE		= 1 << 0,
@@ -99,6 +104,7 @@ enum ulp_features {
 	ULP_FEATURE_STALE		= 1 << 5,
 	ULP_FEATURE_SCAN_MEMORY		= 1 << 6,
 	ULP_FEATURE_SENSOR		= 1 << 7,
+	ULP_FEATURE_UNIVERSE		= 1 << 8,
 };
 
 /**
@@ -301,6 +307,9 @@ struct ulp_stale {
  *	in mmap or munmap)
  * @ULP_REASON_MEMORY: a word that is on no thread's stack points into a range, by
  *	the rule of stack words (%ULP_TRANSACT_SCAN_MEMORY): out_slot, out_value
+ * @ULP_REASON_NO_POINTER: a thread that had to be put into the table has no thread
+ *	pointer: out_tid
+ * @ULP_REASON_TABLE: the table is too full for another thread: out_tid
  */
 enum ulp_reason {
 	ULP_REASON_NONE			= 0,
@@ -316,6 +325,8 @@ enum ulp_reason {
 	ULP_REASON_REGISTER		= 10,
 	ULP_REASON_LOCK			= 11,
 	ULP_REASON_MEMORY		= 12,
+	ULP_REASON_NO_POINTER		= 13,
+	ULP_REASON_TABLE		= 14,
 };
 
 /**
@@ -394,6 +405,69 @@ struct ulp_subject {
 };
 
 /**
+ * DOC: Universes
+ *
+ * While a patch is applied thread by thread, code in the target sends each
+ * thread to old or new functions by a table of those that have not switched.
+ * The table is %ULP_UNIVERSE_WORDS words in the target, page aligned, in buckets
+ * of %ULP_UNIVERSE_BUCKET.  A word is the thread pointer (fs base) of a thread, or
+ * %ULP_UNIVERSE_STRUCK where one was, or 0 behind the last one of a bucket.  A
+ * thread is in bucket number
+ *
+ *   (fs base * %ULP_UNIVERSE_HASH_1) >> %ULP_UNIVERSE_SHIFT,
+ *
+ * or, if that has no 0, in the one with HASH_2: who comes to a 0 need not go on.
+ *
+ * Threads with the same fs base are one thread here; one without (0, or 1) is never
+ * in the table.  Only the module writes to it, one word at a time while threads
+ * run.
+ */
+#define ULP_UNIVERSE_WORDS	4096
+#define ULP_UNIVERSE_BUCKET	8
+#define ULP_UNIVERSE_STRUCK	1
+#define ULP_UNIVERSE_SHIFT	55		/* 512 buckets */
+#define ULP_UNIVERSE_HASH_1	0x9e3779b97f4a7c15
+#define ULP_UNIVERSE_HASH_2	0xc2b2ae3d27d4eb4f
+
+/**
+ * enum ulp_universe_op - what a transaction does with the table
+ * @ULP_UNIVERSE_BEGIN: the table is filled anew: with each thread that is, or may
+ *	be, inside ulp_universe.ranges
+ * @ULP_UNIVERSE_TURN: the same, but a thread that is in the table is where it shall
+ *	be from now on: it is struck off, whatever it is inside
+ * @ULP_UNIVERSE_ADVANCE: only thread ulp_universe.tid, with those that have its fs
+ *	base, is looked at and kept from running meanwhile.  It is struck off if it
+ *	is inside none of ulp_transact.ranges; not being in the table is success, too
+ */
+enum ulp_universe_op {
+	ULP_UNIVERSE_BEGIN	= 1,
+	ULP_UNIVERSE_TURN	= 2,
+	ULP_UNIVERSE_ADVANCE	= 3,
+};
+
+/**
+ * struct ulp_universe - what a transaction does with the table of threads
+ * @size: sizeof(struct ulp_universe)
+ * @op: enum ulp_universe_op
+ * @table: its address in the target, in a private mapping
+ * @ranges: user pointer to @nr_ranges of struct ulp_range, for BEGIN and TURN:
+ *	code that is left.  A thread inside is not in the way of the transaction
+ *	(one inside ulp_transact.ranges is)
+ * @nr_ranges: at least 1 for BEGIN and TURN, 0 for ADVANCE
+ * @tid: for ADVANCE, in the caller's pid namespace; else 0
+ *
+ * The table changes with the writes of the transaction, or not at all.
+ */
+struct ulp_universe {
+	__u32 size;
+	__u32 op;
+	__aligned_u64 table;
+	__aligned_u64 ranges;
+	__u32 nr_ranges;
+	__u32 tid;
+};
+
+/**
  * struct ulp_transact - ioctl(ULP_TRANSACT): freeze, check, write, thaw
  * @size: sizeof(struct ulp_transact)
  * @flags: bits of enum ulp_transact_flags
@@ -441,7 +515,8 @@ struct ulp_subject {
  *	first of them on, at most 10 s; 0 is the module's default (100 ms)
  * @out_hold_ns: the longest such time of this session so far
  * @out_stale: words that were passed over by @stale in the last attempt
- * @__reserved: must be 0
+ * @out_members: threads in the table after the transaction (BEGIN and TURN)
+ * @universe: user pointer to struct ulp_universe; 0: all threads at once
  *
  * All or nothing: either every write was done while no thread of the address
  * space could run user code and none was inside a range, or none was done.
@@ -489,7 +564,8 @@ struct ulp_transact {
 	__aligned_u64 hold_ns;
 	__aligned_u64 out_hold_ns;
 	__u32 out_stale;
-	__u32 __reserved;
+	__u32 out_members;
+	__aligned_u64 universe;
 };
 
 #define ULP_TRANSACT \
@@ -513,6 +589,46 @@ struct ulp_release {
 };
 
 #define ULP_RELEASE	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_RELEASE, struct ulp_release)
+
+/**
+ * struct ulp_member - a thread, for ULP_MEMBERS
+ * @tid: in the caller's pid namespace
+ * @member: 1 if it is in the table
+ */
+struct ulp_member {
+	__u32 tid;
+	__u32 member;
+};
+
+/**
+ * struct ulp_members - ioctl(ULP_MEMBERS): which threads have not switched
+ * @size: sizeof(struct ulp_members)
+ * @flags: must be 0
+ * @table: as in struct ulp_universe
+ * @threads: user pointer to @nr_threads of struct ulp_member
+ * @nr_threads: room there, at most %ULP_MEMBERS_MAX
+ * @out_threads: threads of the address space; the first @nr_threads are stored
+ * @out_members: how many of all are in the table
+ * @__reserved: must be 0
+ *
+ * Nothing is frozen, but a thread that is born meanwhile waits until it is done.
+ * Words of threads that have ended are struck off.
+ *
+ * Errors: EINVAL, E2BIG, EFAULT, EPERM, EALREADY, EAGAIN, ESRCH, ENOMEM, EINTR.
+ */
+struct ulp_members {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 table;
+	__aligned_u64 threads;
+	__u32 nr_threads;
+	__u32 out_threads;
+	__u32 out_members;
+	__u32 __reserved;
+};
+
+#define ULP_MEMBERS_MAX	65536
+#define ULP_MEMBERS	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_MEMBERS, struct ulp_members)
 
 /**
  * struct ulp_unmap - ioctl(ULP_UNMAP): take memory back that ULP_MAP mapped

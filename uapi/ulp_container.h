@@ -63,6 +63,8 @@ struct ulp_span {
  * @ULP_TABLE_COMMENT: text of the description's comments, entsize 1
  * @ULP_TABLE_ORIGIN: one struct ulp_container_origin
  * @ULP_TABLE_RELOCATION: struct ulp_container_relocation; left out when empty
+ * @ULP_TABLE_ORIGINAL: struct ulp_container_original, ascending by function; not
+ *	each function has one
  * @ULP_TABLE_OPTIONAL: a reader that does not know the type may ignore it
  */
 enum ulp_table_type {
@@ -77,6 +79,7 @@ enum ulp_table_type {
 	ULP_TABLE_COMMENT	= (int)(9 | 0x80000000),
 	ULP_TABLE_ORIGIN	= (int)(10 | 0x80000000),
 	ULP_TABLE_RELOCATION	= 11,
+	ULP_TABLE_ORIGINAL	= (int)(12 | 0x80000000),
 	ULP_TABLE_OPTIONAL	= (int)0x80000000,
 };
 
@@ -206,9 +209,12 @@ struct ulp_container_range {
 /**
  * enum ulp_reference_flags - flags of a reference
  * @ULP_REFERENCE_TLS: a thread-local variable; the slot is a tls_index
+ * @ULP_REFERENCE_ORIGINAL: a function that the patch replaces and that has an
+ *	original; the slot is its address as it was, not patched
  */
 enum ulp_reference_flags {
 	ULP_REFERENCE_TLS	= 1 << 0,
+	ULP_REFERENCE_ORIGINAL	= 1 << 1,
 };
 
 /**
@@ -274,6 +280,60 @@ struct ulp_container_relocation {
 	__u32 flags;
 	__u32 target;
 	__u32 __reserved;
+};
+
+/** define ULP_ORIGINAL_CODE - most bytes of ulp_container_original.code */
+#define ULP_ORIGINAL_CODE	64
+/** define ULP_ORIGINAL_FIELDS - most fields in them */
+#define ULP_ORIGINAL_FIELDS	4
+
+/**
+ * enum ulp_original_flags - flags of an original
+ * @ULP_ORIGINAL_ENDS: the code ends in a jump or return, nothing is behind it.
+ *	A call ends it, too: its return address is in the old function
+ */
+enum ulp_original_flags {
+	ULP_ORIGINAL_ENDS	= 1 << 0,
+};
+
+/** define ULP_FIELD_LOW - ulp_container_field.next: the low half of an address */
+#define ULP_FIELD_LOW	0U
+/** define ULP_FIELD_HIGH - ulp_container_field.next: the high half of an address */
+#define ULP_FIELD_HIGH	(~0U)
+
+/**
+ * struct ulp_container_field - 32 bits in code that is moved
+ * @offset: of the field in the code
+ * @next: it is a distance, counted from this offset, behind its instruction; or
+ *	%ULP_FIELD_LOW or %ULP_FIELD_HIGH: half of the address itself
+ * @value: st_value in the target that it leads to
+ */
+struct ulp_container_field {
+	__u32 offset;
+	__u32 next;
+	__aligned_u64 value;
+};
+
+/**
+ * struct ulp_container_original - the instructions that the jump at the entry of
+ *	a function displaces, in a form that can run elsewhere: the way into the
+ *	old function while it is patched
+ * @function: index into the function table
+ * @displaced: bytes they have at the entry, whole instructions; all of them
+ *	are covered by the function's expected bytes
+ * @code: span in the bytes table, at most %ULP_ORIGINAL_CODE
+ * @flags: bits of enum ulp_original_flags.  Without %ULP_ORIGINAL_ENDS they are
+ *	followed by a jump behind what was displaced
+ * @nr_fields: of @fields
+ * @fields: distances in @code
+ */
+struct ulp_container_original {
+	__u32 function;
+	__u32 displaced;
+	struct ulp_span code;
+	__u32 flags;
+	__u32 nr_fields;
+	struct ulp_container_field fields[ULP_ORIGINAL_FIELDS];
 };
 
 /**

@@ -44,11 +44,19 @@
  * @ULP_RECORD_REVERTED: was applied, reverted; the image stays, since a pointer
  *	to its code may be anywhere in the target's data, and is used again by
  *	the next apply of the same patch
+ * @ULP_RECORD_SWITCHING: being applied thread by thread: the entries lead to the
+ *	stubs ulp_record_switch.forth, threads in the table run the old code, all
+ *	others the new
+ * @ULP_RECORD_RETURNING: being reverted thread by thread: the entries lead to
+ *	ulp_record_switch.back, threads in the table run the new code, all others
+ *	the old
  */
 enum ulp_record_state {
 	ULP_RECORD_PREPARED	= 0,
 	ULP_RECORD_ACTIVE	= 1,
 	ULP_RECORD_REVERTED	= 2,
+	ULP_RECORD_SWITCHING	= 3,
+	ULP_RECORD_RETURNING	= 4,
 };
 
 /**
@@ -80,6 +88,15 @@ enum ulp_record_state {
  * @nr_labels: their number
  * @nr_requires: their number
  * @container_digest: digest of the container it was made from
+ * @table: run-time address of the threads that have not switched yet (struct
+ *	ulp_universe in ulp.h), 0: there is none, the patch is for all threads at once
+ * @switches: offset of struct ulp_record_switch[], one for each function
+ * @leaves: offset of struct ulp_record_leave[]: code of the old functions
+ * @nr_leaves: their number
+ * @__reserved: 0
+ *
+ * The fields from @table on are missing in records of earlier versions: see
+ * @header_size.
  */
 struct ulp_record {
 	__aligned_u64 magic;
@@ -108,6 +125,11 @@ struct ulp_record {
 	__u32 nr_labels;
 	__u32 nr_requires;
 	__u8 container_digest[32];
+	__aligned_u64 table;
+	__aligned_u64 switches;
+	__aligned_u64 leaves;
+	__u32 nr_leaves;
+	__u32 __reserved;
 };
 
 /**
@@ -163,6 +185,32 @@ struct ulp_record_function {
 	__u8 entry_jump[ULP_RECORD_CODE];
 	__u8 island_saved[ULP_RECORD_CODE];
 	__u8 island_jump[ULP_RECORD_CODE];
+};
+
+/**
+ * struct ulp_record_switch - code that sends each thread where it belongs; run-time
+ *	addresses, all 0 if the function has none
+ * @forth: for %ULP_RECORD_SWITCHING: in the table to the old function, else the new
+ * @back: for %ULP_RECORD_RETURNING: in the table to the new function, else the old
+ * @original: the old function: its displaced instructions and a jump behind them
+ * @forth_old: the 4 bytes of @forth that say where the old code is
+ * @back_old: the same of @back
+ *
+ * @forth_old and @back_old lead to @original, or into the next older patch of
+ * the same function: transactions that begin a switch set them.
+ */
+struct ulp_record_switch {
+	__aligned_u64 forth;
+	__aligned_u64 back;
+	__aligned_u64 original;
+	__aligned_u64 forth_old;
+	__aligned_u64 back_old;
+};
+
+/** struct ulp_record_leave - code of an old function, with its fragments */
+struct ulp_record_leave {
+	__aligned_u64 start;
+	__aligned_u64 end;
 };
 
 #endif /* _UAPI_ULP_RECORD_H */

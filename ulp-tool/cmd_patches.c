@@ -13,6 +13,8 @@ struct view {				/* of one process */
 	int nr_objects;
 	const struct ulp_applied *entries;
 	int nr_entries;
+	const struct ulp_thread_state *threads;	/* while they switch one by one */
+	int nr_threads;
 };
 
 static bool belongs(const struct ulp_applied *entry, const struct ulp_object_info *object)
@@ -64,13 +66,66 @@ static bool is_orphan(const struct view *view, const struct ulp_applied *entry)
 	return true;
 }
 
+static bool is_moving(const struct ulp_applied *entry)
+{
+	return !strcmp(entry->state, "switching") || !strcmp(entry->state, "returning");
+}
+
+/* Whether threads that have not switched run the old code, or the new (revert). */
+static bool leaves_old(const struct view *view)
+{
+	for (int i = 0; i < view->nr_entries; i++)
+		if (is_moving(&view->entries[i]))
+			return !strcmp(view->entries[i].state, "switching");
+	return true;
+}
+
+static const char *universe(const struct view *view, const struct ulp_thread_state *thread)
+{
+	return thread->switched == leaves_old(view) ? "new" : "old";
+}
+
+static void put_threads(const struct view *view)
+{
+	FILE *out = view->visit->out;
+
+	for (int i = 0; i < view->nr_threads; i++) {
+		const struct ulp_thread_state *thread = &view->threads[i];
+
+		fprintf(out, "  thread %d (", (int)thread->tid);
+		put_text(out, thread->name);
+		fprintf(out, "): %s code", universe(view, thread));
+		if (thread->function[0]) {
+			fputs(", inside ", out);
+			put_text(out, thread->function);
+			fprintf(out, " (frame %u)", thread->frame);
+		}
+		fputc('\n', out);
+	}
+}
+
+static json_object *json_thread(const struct view *view, const struct ulp_thread_state *thread)
+{
+	json_object *object = json_new();
+
+	json_put(object, "tid", json_object_new_int(thread->tid));
+	json_put(object, "name", json_text(thread->name));
+	json_put(object, "universe", json_text(universe(view, thread)));
+	json_put(object, "switched", json_object_new_boolean(thread->switched));
+	json_put(object, "function", thread->function[0] ? json_text(thread->function) : NULL);
+	json_put(object, "frame", json_object_new_int64(thread->frame));
+	return object;
+}
+
 static void put_entry(const struct tool *tool, FILE *out, const struct ulp_applied *entry)
 {
 	fprintf(out, "    %.12s ", entry->id);
 	put_text(out, entry->name);
 	fputs(": ", out);
-	put_colored(tool, out, entry->active ? COLOR_GREEN : COLOR_YELLOW,
-		    entry->active ? "active" : "reverted");
+	put_colored(tool, out, strcmp(entry->state, "active") ? COLOR_YELLOW : COLOR_GREEN,
+		    entry->state);
+	if (is_moving(entry))
+		fprintf(out, ", %zu thread%s left,", entry->waiting, entry->waiting == 1 ? "" : "s");
 	fputs(" since ", out);
 	put_time(out, entry->applied);
 	for (size_t i = 0; i < entry->nr_labels; i++) {
@@ -109,6 +164,8 @@ static json_object *json_entry(const struct ulp_applied *entry)
 	json_put(object, "labels", json_texts(entry->labels, entry->nr_labels));
 	json_put(object, "functions", json_texts(entry->functions, entry->nr_functions));
 	json_put(object, "active", json_object_new_boolean(entry->active));
+	json_put(object, "state", json_text(entry->state));
+	json_put(object, "waiting", json_object_new_int64((int64_t)entry->waiting));
 	json_put(object, "sequence", json_object_new_int64((int64_t)entry->sequence));
 	json_put(object, "changed", json_object_new_int64(entry->applied));
 	json_put(object, "uid", json_object_new_int64(entry->uid));
@@ -212,7 +269,7 @@ static void put_preload(struct visit *visit)
 static void show_process(const struct view *view)
 {
 	struct visit *visit = view->visit;
-	json_object *object;
+	json_object *object, *list;
 
 	if (visit->json) {
 		object = json_new();
@@ -220,6 +277,9 @@ static void show_process(const struct view *view)
 		json_put(object, "name", json_text(visit->process->name));
 		json_put(object, "preload", json_preload(visit));
 		show_objects(view, json_list(object, "objects"));
+		list = view->nr_threads ? json_list(object, "threads") : NULL;
+		for (int i = 0; i < view->nr_threads; i++)
+			json_object_array_add(list, json_thread(view, &view->threads[i]));
 		json_object_array_add(visit->json, object);
 		return;
 	}
@@ -230,12 +290,13 @@ static void show_process(const struct view *view)
 		view->nr_entries ? "" : ": no patches");
 	put_preload(visit);
 	show_objects(view, NULL);
+	put_threads(view);
 }
 
 static void visit_patches(struct visit *visit)
 {
 	struct view view = { .visit = visit };
-	bool active = false;
+	bool active = false, moving = false;
 
 	if (!visit->target) {
 		visit_unopened(visit);
@@ -249,8 +310,20 @@ static void visit_patches(struct visit *visit)
 		visit_unopened(visit);
 		return;
 	}
-	for (int i = 0; i < view.nr_entries && !active; i++)
-		active = view.entries[i].active;
+	for (int i = 0; i < view.nr_entries; i++) {
+		active |= view.entries[i].active;
+		moving |= is_moving(&view.entries[i]);
+	}
+	/* The threads are for the module to tell; without it there is the number left. */
+	if (moving) {
+		view.nr_threads = ulp_target_threads(visit->target, &view.threads);
+		view.nr_objects = ulp_target_objects(visit->target, &view.objects);
+		view.nr_entries = ulp_target_applied(visit->target, &view.entries);
+	}
+	if (view.nr_threads < 0)
+		view.nr_threads = 0;
+	if (view.nr_objects < 0 || view.nr_entries < 0)
+		view.nr_objects = view.nr_entries = 0;
 	visit->tally.success++;
 	visit->tally.hidden += !active;
 	if (is_worth_it(&view))

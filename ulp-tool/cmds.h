@@ -56,6 +56,7 @@ enum command_id {
 	CMD_DAEMON	= 1 << 11,
 	CMD_MESSAGES	= 1 << 12,
 	CMD_PATCHABLE	= 1 << 13,
+	CMD_FINISH	= 1 << 14,
 };
 
 struct tool;
@@ -75,6 +76,7 @@ struct tally {
 	size_t skipped;
 	size_t failed;
 	size_t busy;			/* of the failed: may succeed later */
+	size_t switching;		/* done, but threads have not switched yet */
 	size_t hidden;			/* of the skipped: not listed */
 	size_t unreadable;		/* of the failed: not listed, no permission */
 	size_t errors;			/* of no process */
@@ -116,6 +118,7 @@ void options_help(const struct tool *tool, FILE *out);
 
 void cmd_apply(struct tool *tool);
 void cmd_revert(struct tool *tool);
+void cmd_finish(struct tool *tool);
 void cmd_patches(struct tool *tool);
 void cmd_check(struct tool *tool);
 void cmd_dump(struct tool *tool);
@@ -203,7 +206,7 @@ void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn
 /* output.c: text for people, and the exit status */
 enum color { COLOR_NONE, COLOR_GREEN, COLOR_YELLOW, COLOR_RED };
 
-enum verdict { SUCCESS, SKIPPED, FAILED };
+enum verdict { SUCCESS, SKIPPED, FAILED, SWITCHING };
 
 /* An error of no particular process: standard error, and "errors" of the document. */
 void p_err(struct tool *tool, int code, const char *format, ...)
@@ -218,7 +221,7 @@ void p_progress_end(struct tool *tool);
 
 /* What became of one patch in one process. */
 struct outcome {
-	const char *action;		/* "apply", "revert" */
+	const char *action;		/* "apply", "revert", "finish" */
 	const char *patch;		/* name, or what was asked for; "" all */
 	const char *id;			/* if it is known beforehand, or NULL */
 	const char *file;		/* NULL if it came from no file */

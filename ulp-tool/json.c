@@ -120,6 +120,7 @@ json_object *json_outcome(const struct visit *visit, const struct outcome *outco
 	json_put(object, "threads", json_object_new_int64(result->threads));
 	json_put(object, "backend", json_text(backend_name(result->backend)));
 	json_put(object, "proof", json_text(result->proof ? result->proof : ""));
+	json_put(object, "waiting", json_object_new_int64(result->waiting));
 	json_put(object, "blocker", *result->blocker_function || result->blocker_tid ?
 		 json_blocker(result) : NULL);
 	return object;

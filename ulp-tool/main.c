@@ -15,6 +15,8 @@ const struct command commands[] = {
 	  "Apply patches to running processes", cmd_apply },
 	{ CMD_REVERT, "revert", { "unpatch" }, " {FILE|ID|NAME | --all-of=LIB | --all}...",
 	  "Take patches back", cmd_revert },
+	{ CMD_FINISH, "finish", { NULL }, "",
+	  "Wait for threads that have not switched yet", cmd_finish },
 	{ CMD_PATCHES, "patches", { "info" }, "",
 	  "List processes and the patches they have", cmd_patches },
 	{ CMD_CHECK, "check", { NULL }, " FILE|ID|NAME...",

@@ -13,14 +13,15 @@
 #include "cmds.h"
 
 #define CMD_CHANGE	(CMD_APPLY | CMD_REVERT)
-#define CMD_PROCESSES	(CMD_CHANGE | CMD_PATCHES | CMD_CHECK | CMD_MESSAGES | CMD_PATCHABLE)
+#define CMD_WAIT	(CMD_CHANGE | CMD_FINISH)
+#define CMD_PROCESSES	(CMD_WAIT | CMD_PATCHES | CMD_CHECK | CMD_MESSAGES | CMD_PATCHABLE)
 #define CMD_FILES	(CMD_CHANGE | CMD_CHECK | CMD_DUMP | CMD_ENABLE)
 #define CMD_LIST	(CMD_ENABLE | CMD_DISABLE | CMD_ENABLED | CMD_DAEMON)
 #define CMD_ANY		(~0U)
 
 enum option_value {	/* of options without a letter, as getopt_long() returns them */
 	OPTION_TIMEOUT = 256, OPTION_MAX_FREEZE, OPTION_MAX_HOLD,
-	OPTION_SCAN_MEMORY, OPTION_BACKEND, OPTION_REVERT,
+	OPTION_SCAN_MEMORY, OPTION_BACKEND, OPTION_CONSISTENCY, OPTION_REVERT,
 	OPTION_REVERT_ALL, OPTION_ALL_OF, OPTION_ALL, OPTION_RECURSIVE, OPTION_EVERY_ONE,
 	OPTION_JOBS, OPTION_NO_THREADS, OPTION_ONLY_LIVEPATCHED, OPTION_USAGE,
 	OPTION_COUNT, OPTION_LIST, OPTION_HOLD, OPTION_ONLY_NEW, OPTION_IGNORE_OPT_OUT,
@@ -46,16 +47,19 @@ static const struct option_info infos[] = {
 	{ OPTION_REVERT_ALL, "revert-all", "LIB", CMD_APPLY,
 	  "first revert all patches of LIB; \"target\": of the patch's object" },
 	{ 'r', "retries", "N", CMD_CHANGE | CMD_PATCHABLE, "try again N times when busy (19)" },
-	{ OPTION_TIMEOUT, "timeout", "S", CMD_CHANGE | CMD_PATCHABLE, "give up after S seconds when busy (10)" },
-	{ OPTION_MAX_FREEZE, "max-freeze", "US", CMD_CHANGE,
+	{ OPTION_TIMEOUT, "timeout", "S", CMD_WAIT | CMD_PATCHABLE,
+	  "give up after S seconds when busy (10)" },
+	{ OPTION_CONSISTENCY, "consistency", "MODE", CMD_CHANGE,
+	  "when threads switch: atomic (all at once) or thread (one by one)" },
+	{ OPTION_MAX_FREEZE, "max-freeze", "US", CMD_WAIT,
 	  "hold a process for at most US microseconds" },
-	{ OPTION_MAX_HOLD, "max-hold", "US", CMD_CHANGE,
+	{ OPTION_MAX_HOLD, "max-hold", "US", CMD_WAIT,
 	  "hold a thread for at most US microseconds to look into it" },
 	{ 'c', "check-stack", NULL, CMD_CHANGE,
 	  "only if no thread is inside the patched library at all" },
 	{ OPTION_SCAN_MEMORY, "scan-memory", "WHEN", CMD_CHANGE,
 	  "look for suspended coroutines: auto, always or never" },
-	{ OPTION_BACKEND, "backend", "NAME", CMD_CHANGE,
+	{ OPTION_BACKEND, "backend", "NAME", CMD_WAIT,
 	  "how to hold it: auto, gate or stop-machine" },
 	{ OPTION_IGNORE_OPT_OUT, "ignore-opt-out", NULL, CMD_APPLY,
 	  "apply also to processes that opted out of patches" },
@@ -67,7 +71,7 @@ static const struct option_info infos[] = {
 	{ OPTION_ONLY_LIVEPATCHED, "only-livepatched", NULL, CMD_PATCHES,
 	  "only what has patches" },
 	{ OPTION_EVERY_ONE, "disable-summarization", NULL,
-	  CMD_CHANGE | CMD_CHECK | CMD_PATCHABLE,
+	  CMD_WAIT | CMD_CHECK | CMD_PATCHABLE,
 	  "list also processes where nothing is to do" },
 	{ OPTION_JOBS, "jobs", "N", CMD_PROCESSES, "work on N processes at once (processors)" },
 	{ OPTION_NO_THREADS, "disable-threading", NULL, CMD_PROCESSES, "same as --jobs=1" },
@@ -219,6 +223,16 @@ static uint8_t parse_scan(struct tool *tool, const struct option_info *info, con
 	return ULP_SCAN_AUTO;
 }
 
+static uint32_t parse_consistency(struct tool *tool, const struct option_info *info,
+				  const char *text)
+{
+	if (!strcmp(text, "thread"))
+		return ULP_CONSISTENCY_THREAD;
+	if (strcmp(text, "atomic") != 0)
+		p_usage(tool, "--%s: '%s' is neither atomic nor thread", info->name, text);
+	return ULP_CONSISTENCY_ATOMIC;
+}
+
 static void add_text(char ***list, size_t *nr, const char *text, size_t length)
 {
 	char **larger = reallocarray(*list, *nr + 1, sizeof(**list));
@@ -318,6 +332,9 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		break;
 	case 'c':
 		options->change.check_stack = true;
+		break;
+	case OPTION_CONSISTENCY:
+		options->change.consistency = parse_consistency(tool, info, value);
 		break;
 	case OPTION_BACKEND:
 		options->change.backend = parse_backend(tool, info, value);
@@ -540,5 +557,5 @@ void options_help(const struct tool *tool, FILE *out)
 		fprintf(out, "%-30s %s\n", left, infos[i].help);
 	}
 	fputs("\nExit status: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 busy: nothing\n"
-	      "was changed, try again later.\n", out);
+	      "was changed, try again later, 4 done, but threads have not switched yet.\n", out);
 }

@@ -21,7 +21,9 @@ int exit_status(const struct tally *tally)
 		return 2;
 	if (tally->errors || tally->failed > tally->busy)
 		return 1;
-	return tally->busy ? 3 : 0;
+	if (tally->busy)
+		return 3;
+	return tally->switching ? 4 : 0;
 }
 
 void out_of_memory(void)
@@ -64,6 +66,8 @@ const char *refusal_name(uint32_t reason)
 		[ULP_REASON_REGISTER] = "register",
 		[ULP_REASON_LOCK] = "lock",
 		[ULP_REASON_MEMORY] = "memory",
+		[ULP_REASON_NO_POINTER] = "no-pointer",
+		[ULP_REASON_TABLE] = "table",
 	};
 
 	return reason < ARRAY_SIZE(names) ? names[reason] : "unknown";
@@ -266,6 +270,8 @@ enum verdict verdict_of(const struct visit *visit, int code)
 		return SUCCESS;
 	if (ulp_code_is_nothing(code))
 		return SKIPPED;
+	if (ulp_code_is_switching(code))
+		return SWITCHING;
 	if ((is_gone(code) || code == -ULP_E_OPTED_OUT || code == -ULP_E_NO_PRELOAD) &&
 	    !visit->process->named)
 		return SKIPPED;
@@ -290,7 +296,8 @@ void visit_unopened(struct visit *visit)
 /* Of all processes of a machine most do not have the target: they are only counted. */
 static bool is_irrelevant(int code)
 {
-	return code == -ULP_E_NOT_TARGET || code == -ULP_E_NOT_APPLIED || is_gone(code) ||
+	return code == -ULP_E_NOT_TARGET || code == -ULP_E_NOT_APPLIED ||
+	       code == -ULP_E_NOT_SWITCHING || is_gone(code) ||
 	       code == -ULP_E_ARCH;
 }
 
@@ -301,6 +308,7 @@ static const struct {
 	[SUCCESS] = { "success", "SUCCESS ", COLOR_GREEN },
 	[SKIPPED] = { "skipped", "SKIPPED ", COLOR_YELLOW },
 	[FAILED] = { "failed", "FAILED ", COLOR_RED },
+	[SWITCHING] = { "switching", "SWITCHING ", COLOR_YELLOW },
 };
 
 const char *verdict_status(enum verdict verdict)
@@ -318,6 +326,7 @@ void tally_verdict(struct tally *tally, enum verdict verdict, int code)
 	tally->success += verdict == SUCCESS;
 	tally->skipped += verdict == SKIPPED;
 	tally->failed += verdict == FAILED;
+	tally->switching += verdict == SWITCHING;
 	tally->busy += verdict == FAILED && ulp_code_is_busy(code);
 }
 
@@ -345,6 +354,10 @@ static void put_success(FILE *out, const struct outcome *outcome, bool dry_run)
 	bool apply = !strcmp(outcome->action, "apply");
 
 	put_subject(out, outcome);
+	if (!strcmp(outcome->action, "finish")) {
+		fputs(": all threads have switched\n", out);
+		return;
+	}
 	fprintf(out, dry_run ? " would be %s" : " %s", apply ? "applied" : "reverted");
 	fprintf(out, " (%" PRIu64 ".%03u ms frozen, %u thread%s, attempt %u, proof: %s",
 		result->freeze_ns / 1000000, (unsigned int)(result->freeze_ns / 1000 % 1000),
@@ -414,7 +427,7 @@ void outcome_add(struct visit *visit, const struct outcome *outcome)
 	if (visit->json)
 		json_object_array_add(visit->json,
 				      json_outcome(visit, outcome, verdict_status(verdict)));
-	if (options->json || (options->quiet && verdict != FAILED))
+	if (options->json || (options->quiet && verdict != FAILED && verdict != SWITCHING))
 		return;
 	put_process(out, visit->process);
 	put_verdict(visit->tool, out, verdict);
@@ -453,6 +466,8 @@ void outcome_summary(struct tool *tool)
 		summary = json_object_new_object();
 		json_put(summary, "success", json_object_new_int64((int64_t)tally->success));
 		json_put(summary, "skipped", json_object_new_int64((int64_t)tally->skipped));
+		json_put(summary, "switching",
+			 json_object_new_int64((int64_t)tally->switching));
 		json_put(summary, "failed", json_object_new_int64((int64_t)tally->failed));
 		json_put(tool->document, "summary", summary);
 		return;
@@ -465,6 +480,8 @@ void outcome_summary(struct tool *tool)
 	       options->change.dry_run ? "would succeed" : "succeeded", tally->skipped);
 	if (tally->hidden)
 		printf(" (%zu not listed: nothing to do there)", tally->hidden);
+	if (tally->switching)
+		printf(", %zu with threads that have not switched yet", tally->switching);
 	printf(", %zu failed", tally->failed);
 	if (tally->busy)
 		printf(" (%zu busy: try again later)", tally->busy);

@@ -148,6 +148,7 @@ static void tally_add(struct tally *sum, const struct tally *part)
 	sum->skipped += part->skipped;
 	sum->failed += part->failed;
 	sum->busy += part->busy;
+	sum->switching += part->switching;
 	sum->hidden += part->hidden;
 	sum->unreadable += part->unreadable;
 	sum->errors += part->errors;

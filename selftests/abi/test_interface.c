@@ -18,7 +18,10 @@ _Static_assert(sizeof(struct ulp_session_open) == 16, "ulp_session_open");
 _Static_assert(sizeof(struct ulp_map) == 40, "ulp_map");
 _Static_assert(sizeof(struct ulp_unmap) == 48, "ulp_unmap");
 _Static_assert(sizeof(struct ulp_release) == 16, "ulp_release");
-_Static_assert(sizeof(struct ulp_transact) == 224, "ulp_transact");
+_Static_assert(sizeof(struct ulp_transact) == 232, "ulp_transact");
+_Static_assert(sizeof(struct ulp_universe) == 32, "ulp_universe");
+_Static_assert(sizeof(struct ulp_members) == 40, "ulp_members");
+_Static_assert(sizeof(struct ulp_member) == 8, "ulp_member");
 _Static_assert(sizeof(struct ulp_subject) == 128, "ulp_subject");
 _Static_assert(sizeof(struct ulp_debug) == 32, "ulp_debug");
 _Static_assert(sizeof(struct ulp_range) == 16, "ulp_range");
@@ -32,12 +35,14 @@ _Static_assert(offsetof(struct ulp_transact, out_freeze_ns) == 88, "ulp_transact
 _Static_assert(offsetof(struct ulp_transact, out_ip) == 160, "ulp_transact");
 _Static_assert(offsetof(struct ulp_transact, subject) == 192, "ulp_transact");
 _Static_assert(offsetof(struct ulp_transact, hold_ns) == 200, "ulp_transact");
+_Static_assert(offsetof(struct ulp_transact, out_members) == 220, "ulp_transact");
 _Static_assert(ULP_QUERY == 0xc050e700, "ULP_QUERY");
 _Static_assert(ULP_SESSION_OPEN == 0x4010e701, "ULP_SESSION_OPEN");
 _Static_assert(ULP_MAP == 0x4028e720, "ULP_MAP");
 _Static_assert(ULP_UNMAP == 0xc030e721, "ULP_UNMAP");
-_Static_assert(ULP_TRANSACT == 0xc0e0e722, "ULP_TRANSACT");
+_Static_assert(ULP_TRANSACT == 0xc0e8e722, "ULP_TRANSACT");
 _Static_assert(ULP_RELEASE == 0xc010e723, "ULP_RELEASE");
+_Static_assert(ULP_MEMBERS == 0xc028e724, "ULP_MEMBERS");
 
 static void idle(struct raw_shared *shared)
 {
@@ -173,6 +178,8 @@ TEST_F(interface, reserved)
 	struct ulp_session_open open = { .size = sizeof(open), .mem_fd = self->mem };
 	struct ulp_map map = { .size = sizeof(map), .fd = -1, .length = RAW_PAGE,
 			       .addr = 0x200000000000 };
+	struct ulp_universe universe = { .size = sizeof(universe), .op = ULP_UNIVERSE_BEGIN };
+	struct ulp_members members = { .size = sizeof(members), .table = 0x10000 };
 	struct ulp_unmap unmap = { .size = sizeof(unmap), .flags = 1, .length = RAW_PAGE,
 				   .addr = 0x200000000000 };
 	struct ulp_transact args = raw_transact_args();
@@ -192,9 +199,31 @@ TEST_F(interface, reserved)
 	args.flags = 1U << 31;
 	EXPECT_EQ(-EINVAL, raw_transact(self->session, &args));
 	args = raw_transact_args();
-	args.__reserved = 1;
+	universe.table = 1;
+	args.universe = (uintptr_t)&universe;
+	EXPECT_EQ(-EINVAL, raw_transact(self->session, &args));
+	universe.table = 0x7ffffffff000;
+	EXPECT_EQ(-EINVAL, raw_transact(self->session, &args));
+	universe.table = 0x10000;
+	universe.op = 4;
+	EXPECT_EQ(-EINVAL, raw_transact(self->session, &args));
+	universe.op = ULP_UNIVERSE_ADVANCE;
+	EXPECT_EQ(-EINVAL, raw_transact(self->session, &args));
+	universe.op = ULP_UNIVERSE_BEGIN;
+	EXPECT_EQ(-EINVAL, raw_transact(self->session, &args));
+	universe.size--;
 	EXPECT_EQ(-EINVAL, raw_transact(self->session, &args));
 	args = raw_transact_args();
+	members.flags = 1;
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MEMBERS, &members));
+	members.flags = 0;
+	members.table = 8;
+	EXPECT_EQ(-EINVAL, raw_ioctl(self->session, ULP_MEMBERS, &members));
+	members.table = 0x10000;
+	members.nr_threads = ULP_MEMBERS_MAX + 1;
+	EXPECT_EQ(-E2BIG, raw_ioctl(self->session, ULP_MEMBERS, &members));
+	members.nr_threads = 0;
+	EXPECT_EQ(-EFAULT, raw_ioctl(self->session, ULP_MEMBERS, &members));
 	args.backend = 3;
 	EXPECT_EQ(-EINVAL, raw_transact(self->session, &args));
 	args = raw_transact_args();

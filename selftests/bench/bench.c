@@ -7,7 +7,7 @@
  *	bench DIR JSON-FILE [MEASUREMENT...]
  *
  * DIR has ulp-tool, ulp-tool-ptrace, ptrace_patch, bench_victim, fix_1.so,
- * fix_100.so, ulp-packer and project/, see project.
+ * fix_100.so, fix_inside.so, ulp-packer and project/, see project.
  */
 #include <err.h>
 #include <limits.h>
@@ -23,6 +23,7 @@ static const struct {
 	{ "sleepers", measure_sleepers },
 	{ "gap", measure_gap },
 	{ "refusal", measure_refusal },
+	{ "universe", measure_universe },
 	{ "wall", measure_wall },
 	{ "processes", measure_processes },
 	{ "start", measure_start },

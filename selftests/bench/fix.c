@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The patch of the victim: one function, or with HUNDRED all of them. */
+/*
+ * The patch of the victim: one function, or with HUNDRED all of them; with INSIDE
+ * also the one that a thread sleeps in.
+ */
 #include "bench.h"
 
 #define FUNCTION(n) \
@@ -10,4 +13,13 @@
 BENCH_HUNDRED(FUNCTION)
 #else
 FUNCTION(100)
+#endif
+
+#ifdef INSIDE
+int new_sleep(void);
+
+int new_sleep(void)
+{
+	return 1;
+}
 #endif

@@ -67,6 +67,12 @@ int ulp_sys_release(int session, uint64_t *hold_ns)
 	return -EOPNOTSUPP;
 }
 
+/* Nor does it switch threads one by one. */
+int ulp_sys_members(int session, struct ulp_members *members)
+{
+	return -EOPNOTSUPP;
+}
+
 int ulp_sys_transact(int session, struct ulp_transact *transact)
 {
 	return by_ptrace_transact(pid_of(session), session, transact);

@@ -174,7 +174,7 @@ static void fuzz_plan_spoil(struct fuzz_thread *t, struct fuzz_plan *plan)
 		args->flags |= 32U << fuzz_below(&t->random, 27);
 		return;
 	case 2:
-		args->__reserved = 1U << fuzz_below(&t->random, 32);
+		args->universe = 1 + fuzz_below(&t->random, 65000);
 		return;
 	case 3:
 		args->attempts = 0;

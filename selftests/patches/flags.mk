@@ -11,7 +11,8 @@ CFLAGS_patches/answer.2 := -DADD=2000
 CFLAGS_patches/answer.3 := -DADD=3000
 
 # those of the plain library; then those with a target of their own
-$(foreach name,answer second outer secret short busy callee caller pointer probe missing cold,\
+$(foreach name,answer second outer secret short busy callee caller pointer probe missing cold \
+	universe original,\
 	$(eval PACK += $(name):patches/$(name):patches/$(name):victims/libvictim.so))
 $(foreach n,2 3,$(eval PACK += answer.$(n):patches/answer:patches/answer.$(n):victims/libvictim.so))
 $(foreach lib,O0 O3 Os cet nop16 nop5 cet-nop16,\

@@ -59,4 +59,8 @@ CFLAGS_unit/test_container := -fsanitize=address,undefined -fno-sanitize-recover
 	$(addprefix $(TOP)/libulp/,$(addsuffix .c,container container_elf container_check \
 		patch util error context sys))
 $(B)/unit/test_container: $(B)/packed/tiny.so
+STUB_BUILDS := $(addprefix .,O0 O3 Os cet nop16 nop5 cet-nop16)
+$(B)/unit/test_stub: $(foreach name,universe zlib outer $(STUB_BUILDS:%=outer%),$(B)/packed/$(name).so)
+LDLIBS_unit/test_stub := -ldl
+CFLAGS_unit/test_stub := -Wno-sign-compare
 LDLIBS_unit/container_show := $(O)/libulp/libulp.a $(LIBULP_LIBS)

@@ -30,7 +30,7 @@ test_zlib() {
 		shows "function $old $new old $(value "$ZLIB" "$old") $(size "$ZLIB" "$old") new $(
 			value "$WORK/new.so" "$new") $(size "$WORK/new.so" "$new") entry $(
 			value "$ZLIB" "$old") island 0x0 kind 1 expected $(
-			code "$ZLIB" "$(value "$ZLIB" "$old")" 5) at-island "
+			code "$ZLIB" "$(value "$ZLIB" "$old")" 5)[0-9a-f]* at-island "
 	done
 	[ "$(grep -c ^label "$WORK/shown")" = 3 ] || fail "labels: $(cat "$WORK/shown")"
 	shows "label CVE-2024-0001"

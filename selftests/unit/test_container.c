@@ -98,6 +98,7 @@ static void *entry(box *b, uint32_t type, unsigned int index)
 #define FUNCTION(i)	((struct ulp_container_function *)entry(self, ULP_TABLE_FUNCTION, i))
 #define RANGE(i)	((struct ulp_container_range *)entry(self, ULP_TABLE_RANGE, i))
 #define REFERENCE(i)	((struct ulp_container_reference *)entry(self, ULP_TABLE_REFERENCE, i))
+#define ORIGINAL(i)	((struct ulp_container_original *)entry(self, (uint32_t)ULP_TABLE_ORIGINAL, i))
 #define LABEL(i)	((struct ulp_span *)entry(self, ULP_TABLE_LABEL, i))
 #define STRINGS		((char *)entry(self, ULP_TABLE_STRINGS, 0))
 #define EHDR		((Elf64_Ehdr *)self->data)
@@ -425,11 +426,37 @@ TEST_F(container, refuses_hostile_functions)
 		*RANGE(1) = *RANGE(0));
 }
 
+TEST_F(container, refuses_hostile_originals)
+{
+	ASSERT_EQ(0, ORIGINAL(0)->function);
+	REFUSED("function of original", ORIGINAL(0)->function = ~0U);
+	REFUSED("function of original", ORIGINAL(1)->function = 0);
+	REFUSED("later version", ORIGINAL(0)->flags = 2);
+	REFUSED("code of original", ORIGINAL(0)->code.length = 0);
+	REFUSED("code of original", ORIGINAL(0)->code.length = ULP_ORIGINAL_CODE + 1);
+	REFUSED("code of original", ORIGINAL(0)->code.offset = ~0U);
+	REFUSED("code of original", ORIGINAL(0)->displaced = 0);
+	REFUSED("code of original", ORIGINAL(0)->displaced = FUNCTION(0)->expected.length + 1);
+	REFUSED("fields of original", ORIGINAL(0)->nr_fields = ULP_ORIGINAL_FIELDS + 1);
+	REFUSED("field 0 of original", ORIGINAL(0)->nr_fields = 1;
+		ORIGINAL(0)->fields[0].offset = ORIGINAL(0)->code.length - 3);
+	REFUSED("field 0 of original", ORIGINAL(0)->nr_fields = 1;
+		ORIGINAL(0)->fields[0].offset = ~0U;
+		ORIGINAL(0)->fields[0].next = 4);
+	REFUSED("field 0 of original", ORIGINAL(0)->nr_fields = 1;
+		ORIGINAL(0)->code.length = 8;
+		ORIGINAL(0)->fields[0].offset = 0;
+		ORIGINAL(0)->fields[0].next = 4;
+		ORIGINAL(0)->fields[0].value = 1ULL << 47);
+}
+
 TEST_F(container, refuses_hostile_references)
 {
 	REFUSED("name of reference", REFERENCE(0)->target_name.length = 0);
 	REFUSED("name of reference", REFERENCE(0)->slot_name.offset = ~0U);
-	REFUSED("later version", REFERENCE(0)->flags = 2);
+	REFUSED("later version", REFERENCE(0)->flags = 4);
+	REFUSED("no such original", REFERENCE(0)->flags = ULP_REFERENCE_ORIGINAL);
+	REFUSED("address", REFERENCE(0)->flags = ULP_REFERENCE_ORIGINAL | ULP_REFERENCE_TLS);
 	REFUSED("later version", REFERENCE(0)->__reserved = 1);
 	REFUSED("address", REFERENCE(0)->target_value = 1ULL << 47);
 	REFUSED("not writable data", REFERENCE(0)->slot_value = FUNCTION(0)->new_value);

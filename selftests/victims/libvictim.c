@@ -190,3 +190,34 @@ int (*victim_pointer(void))(int)
 {
 	return pointed_at;
 }
+
+struct victim_part {
+	int a, b;
+};
+
+WHOLE int victim_part(const struct victim_part *part)
+{
+	return part->a * 10 + part->b;
+}
+
+int victim_trip(void)
+{
+	struct victim_part part = { 1, 2 };
+
+	return victim_part(&part);
+}
+
+/* Stays inside until it reads an 'x': 'p' is a call of victim_part(), 'f' a fork(). */
+int victim_stay(int in, int out)
+{
+	struct victim_part part = { 1, 2 };
+	char c = 0;
+	int answer;
+
+	while (read(in, &c, 1) == 1 && c != 'x') {
+		answer = c == 'f' ? fork() : victim_part(&part);
+		if (write(out, &answer, sizeof(answer)) != sizeof(answer))
+			return -1;
+	}
+	return 100;
+}

@@ -40,6 +40,12 @@ int victim_cold_spin(volatile int *stop);
 
 int (*victim_pointer(void))(int);
 
+/* A caller and a callee that agree about a struct, which the patch changes. */
+struct victim_part;
+int victim_part(const struct victim_part *part);
+int victim_trip(void);
+int victim_stay(int in, int out);
+
 #ifdef __cplusplus
 }
 #endif
