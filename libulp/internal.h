@@ -435,6 +435,9 @@ int ulp_resident_plan(struct ulp_target *target, struct ulp_plan *plan,
 		      size_t nr_images, struct ulp_resident *resident);
 int ulp_resident_map(struct ulp_target *target, const struct ulp_resident *resident, int session);
 
+/* optout.c: ULP_PRELOAD_CAUSE_NONE, or why the process will opt out when it gets to it */
+enum ulp_preload_cause ulp_opt_out_early(const struct ulp_target *target);
+
 /* preload.c: the block of the preload library, if the target has it */
 
 /* -ULP_E_OPTED_OUT if it says so, and the plan is not to ignore that. */

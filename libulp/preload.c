@@ -87,6 +87,21 @@ int ulp_target_preload(struct ulp_target *target, struct ulp_preload_info *out)
 
 /* ---- opt-out ---- */
 
+/* A block that its library has not filled yet: the process is at its very start. */
+static bool is_empty(const struct ulp_target *target)
+{
+	uint64_t magic;
+
+	for (size_t i = 0; i < target->nr_objects; i++)
+		if (target->objects[i].preload &&
+		    ulp_object_holds(&target->objects[i], target->objects[i].preload,
+				     sizeof(struct ulp_preload)) &&
+		    !ulp_memory_read(target, target->objects[i].preload, &magic,
+				     sizeof(magic)) && !magic)
+			return true;
+	return false;
+}
+
 int ulp_preload_check(struct ulp_target *target, const struct ulp_plan *plan)
 {
 	static const char *const causes[] = {
@@ -95,13 +110,23 @@ int ulp_preload_check(struct ulp_target *target, const struct ulp_plan *plan)
 		[ULP_PRELOAD_CAUSE_GROUP] = "by LIBULP_DISABLE_ON_GROUPS",
 		[ULP_PRELOAD_CAUSE_TOOL] = "by set-patchable",
 	};
+	uint32_t number = ULP_PRELOAD_CAUSE_NONE;
 	struct block block;
 	const char *cause;
 
-	if (plan->ignore_opt_out || !find_block(target, &block) ||
-	    block.head.state != ULP_PRELOAD_OPTED_OUT)
+	if (plan->ignore_opt_out)
 		return 0;
-	cause = block.head.cause < ARRAY_SIZE(causes) ? causes[block.head.cause] : NULL;
+	if (find_block(target, &block)) {
+		if (block.head.state != ULP_PRELOAD_OPTED_OUT)
+			return 0;
+		number = block.head.cause;
+	} else {
+		if (is_empty(target))
+			number = ulp_opt_out_early(target);
+		if (number == ULP_PRELOAD_CAUSE_NONE)
+			return 0;
+	}
+	cause = number < ARRAY_SIZE(causes) ? causes[number] : NULL;
 	return ulp_err(target->ctx, -ULP_E_OPTED_OUT,
 		       "%s (pid %d): it opted out of patches%s%s; \"set-patchable enable\" takes that back",
 		       target->name, target->pid, cause ? " " : "", cause ? cause : "");

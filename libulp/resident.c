@@ -214,7 +214,7 @@ static int plan_image(struct ulp_target *target, struct ulp_plan *plan,
 		      struct ulp_resident *resident, const struct ulp_patch *patch,
 		      const struct ulp_image *image)
 {
-	uint64_t table = resident->start + resident->head.table, next = resident->nr + 1;
+	uint64_t table = resident->start + resident->head.table;
 	static const struct ulp_resident_image none;
 	struct ulp_resident_image entry = {
 		.start = image->start,
@@ -239,10 +239,7 @@ static int plan_image(struct ulp_target *target, struct ulp_plan *plan,
 	err = ulp_plan_write(plan, table + offsetof(struct ulp_resident_table, images) +
 			     resident->nr * sizeof(entry), &none, &entry, sizeof(entry),
 			     "resident");
-	if (!err)
-		err = ulp_plan_write(plan, table + offsetof(struct ulp_resident_table, nr),
-				     &resident->nr, &next, sizeof(next), "resident");
-	resident->nr = next;
+	resident->nr++;
 	return err;
 }
 
@@ -250,6 +247,7 @@ int ulp_resident_plan(struct ulp_target *target, struct ulp_plan *plan,
 		      const struct ulp_patch *patch, const struct ulp_image *images,
 		      size_t nr_images, struct ulp_resident *resident)
 {
+	uint64_t known;
 	int err = 0;
 
 	memset(resident, 0, sizeof(*resident));
@@ -260,9 +258,15 @@ int ulp_resident_plan(struct ulp_target *target, struct ulp_plan *plan,
 		for (int hook = 0; hook < ULP_RESIDENT_HOOKS && !err; hook++)
 			err = plan_slots(target, plan, resident, &target->objects[i], hook);
 	/* No unwinder in the process: nothing can be thrown. */
+	known = resident->nr;
 	for (size_t i = 0; i < nr_images && !err && resident->start; i++)
 		err = plan_image(target, plan, resident, patch, &images[i]);
-	return err;
+	if (err || resident->nr == known)
+		return err;
+	/* once for all of them: no byte is written twice by a transaction */
+	return ulp_plan_write(plan, resident->start + resident->head.table +
+			      offsetof(struct ulp_resident_table, nr), &known, &resident->nr,
+			      sizeof(known), "resident");
 }
 
 static int resident_file(const struct ulp_resident *resident)

@@ -3,8 +3,7 @@
  * What the files of the preload library share.
  *
  * The rules of this library: it needs nothing that might be missing, allocates nothing,
- * changes no errno, ends no process, and does nothing on any doubt.  System calls are
- * made here, since libc's would write errno.
+ * changes no errno, ends no process, and does nothing on any doubt.
  */
 #ifndef ULP_PRELOAD_H
 #define ULP_PRELOAD_H
@@ -12,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/syscall.h>
 
 #include "ulp_preload.h"
 
@@ -48,15 +46,5 @@ void say(enum ulp_preload_kind kind, const struct line *line);
 
 /* optout.c: fills state and cause. */
 void decide(char *const *environment);
-
-/* preload.c */
-static inline long system_call(long number, long a, long b, long c)
-{
-	long ret;
-
-	asm volatile("syscall" : "=a"(ret) : "a"(number), "D"(a), "S"(b), "d"(c)
-		     : "rcx", "r11", "memory");
-	return ret;
-}
 
 #endif /* ULP_PRELOAD_H */

@@ -133,6 +133,8 @@ static int apply_enabled(struct worker *worker, struct ulp_target *target)
 		if (!err) {
 			applied++;
 			say_applied(worker, target, entries[i].patch, &result);
+		} else if (err == -ULP_E_OPTED_OUT) {
+			daemon_say(worker->daemon, SAY_DETAIL, "%s", result.message);
 		} else if (!ulp_code_is_nothing(err)) {
 			code = err;
 			daemon_say(worker->daemon, SAY_WARNING, "%s (%s)", result.message,

@@ -7,7 +7,8 @@
  *	bench DIR JSON-FILE [MEASUREMENT...]
  *
  * DIR has ulp-tool, ulp-tool-ptrace, ptrace_patch, bench_victim, fix_1.so,
- * fix_100.so, fix_inside.so, ulp-packer and project/, see project.
+ * fix_100.so, fix_inside.so, ulp-packer, libulp-preload.so and project/, see
+ * project.
  */
 #include <err.h>
 #include <limits.h>
@@ -27,6 +28,7 @@ static const struct {
 	{ "wall", measure_wall },
 	{ "processes", measure_processes },
 	{ "start", measure_start },
+	{ "preload", measure_preload },
 	{ "build", measure_build },
 	{ "calls", measure_calls },
 	{ "memory", measure_memory },

@@ -136,11 +136,9 @@ void measure_calls(void)
 
 /* ---- memory ---- */
 
-enum { RSS, PSS, PRIVATE_DIRTY, VM_SIZE, NR_SIZES };
+const char *const size_names[NR_SIZES] = { "Rss", "Pss", "Private_Dirty", "VmSize" };
 
-static const char *const size_names[NR_SIZES] = { "Rss", "Pss", "Private_Dirty", "VmSize" };
-
-static void read_sizes(pid_t pid, long *kib)
+void read_sizes(pid_t pid, long *kib)
 {
 	static const char *const files[] = { "smaps_rollup", "status" };
 	char path[64], line[256];

@@ -129,6 +129,14 @@ void change_set_inside(pid_t pid, bool spin, struct change_set *set);
 double transact(const struct session *session, enum way way, const struct change_set *set,
 		bool revert, bool refused);
 
+/* ---- cost.c: memory of a process ---- */
+
+enum { RSS, PSS, PRIVATE_DIRTY, VM_SIZE, NR_SIZES };
+
+extern const char *const size_names[NR_SIZES];
+
+void read_sizes(pid_t pid, long *kib);
+
 /* ---- the measurements ---- */
 
 void measure_pause(void);
@@ -139,6 +147,7 @@ void measure_universe(void);
 void measure_wall(void);
 void measure_processes(void);
 void measure_start(void);
+void measure_preload(void);
 void measure_build(void);
 void measure_calls(void);
 void measure_memory(void);

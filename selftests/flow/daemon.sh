@@ -109,7 +109,7 @@ start_httpd() {
 	MaxSpareThreads 16
 	MaxKeepAliveRequests 0
 	END
-	$HTTPD -f "$WORK/conf" -D FOREGROUND >"$WORK/httpd" 2>&1 &
+	env ${PRELOAD:+LD_PRELOAD="$PRELOAD"} $HTTPD -f "$WORK/conf" -D FOREGROUND >"$WORK/httpd" 2>&1 &
 	STARTED+=($!)
 	HTTPD_PID=$!
 	loop_until answers
@@ -120,13 +120,14 @@ answers() {
 	(exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null
 }
 
-test_httpd() {
+# httpd ROUNDS
+httpd() {
 	[ -x $HTTPD ] && [ -e $APR ] || skip "no $HTTPD"
 	make_patch
 	start_httpd
 	start_victim client /usr/bin/python3 -c "$CLIENT" $PORT
 	phase old
-	for _ in 1 2 3; do
+	for _ in $(seq "$1"); do
 		tool 0 apply --json -p apache2 --retries 500 "$WORK/apr.so"
 		# the parent and two children at least
 		[ "$(json_value summary.success)" -ge 3 ] || fail "not all: $(cat "$WORK/out")"
@@ -142,6 +143,10 @@ test_httpd() {
 	kill -TERM "$HTTPD_PID"
 	wait "$HTTPD_PID" || fail "httpd: status $?, $(cat "$WORK/log")"
 	! grep -E 'exit signal|AH00052' "$WORK/log" || fail "a child of httpd died"
+}
+
+test_httpd() {
+	httpd 3
 }
 
 # Restarted while the patch is enabled, it is new from the first answer on.
@@ -165,4 +170,10 @@ test_httpd_started() {
 	wait "$HTTPD_PID"
 }
 
-run_tests test_httpd test_httpd_started
+# With the preload library; httpd closes its modules once while it starts.
+test_httpd_preloaded() {
+	PRELOAD=$O/preload/libulp-preload.so
+	httpd 1
+}
+
+run_tests test_httpd test_httpd_started test_httpd_preloaded

@@ -90,6 +90,21 @@ test_damaged_resident() {
 	end_victim
 }
 
+# A library that is loaded twice has two images, which one apply tells the resident.
+test_loaded_twice() {
+	local lib=$VICTIMS/libvictim_cxx.so
+	start_victim open "$VICTIMS/victim_dlopen"
+	expect "$lib" open a "$lib"
+	expect "$lib" mopen b "$lib"
+	tool 0 apply --json -p "${PID[open]}" "$PATCHES/cxx.so"
+	json results.0.status=success
+	[ "$(residents)" -eq 3 ] || fail "$(residents) mappings of the resident"
+	[ "$(grep -c 'r-xp.*memfd:ulp-cxx' "/proc/${PID[open]}/maps")" -eq 2 ] ||
+		fail "not two images"
+	revert cxx
+	end_victim
+}
+
 # Programs without exceptions get nothing of it.
 test_not_needed() {
 	start_victim lib "$VICTIMS/victim_lib"
@@ -99,4 +114,5 @@ test_not_needed() {
 	end_victim
 }
 
-run_tests test_never_thrown test_reverted test_second_patch test_damaged_resident test_not_needed
+run_tests test_never_thrown test_reverted test_second_patch test_damaged_resident \
+	test_loaded_twice test_not_needed

@@ -188,6 +188,44 @@ test_exceptions() {
 	end_victim
 }
 
+# What is enabled comes before the library has run: its rules are asked all the same.
+test_enabled() {
+	enable answer
+	start_daemon
+	start_preloaded lib "$VICTIMS/victim_lib"
+	expect 1000 answer 0
+	end_victim
+	for rule in "PATH=/x:*/victim_lib" "USERS=$(id -un)" "GROUPS=x:$(id -g)"; do
+		start_preloaded "out_${rule%%=*}" "LIBULP_DISABLE_ON_$rule" "$VICTIMS/victim_lib"
+		expect 42 answer 0
+		tool 0 patches --json -p "${PID[$VICTIM]}"
+		json processes.0.preload.patchable=false
+		end_victim
+	done
+	start_preloaded other LIBULP_DISABLE_ON_PATH=/x "$VICTIMS/victim_lib"
+	expect 1000 answer 0
+	end_victim
+	end_daemon
+	tool 0 disable --list="$(enabled_list)" answer
+}
+
+# A library that is closed and opened by threads all the time, patched meanwhile.
+test_threads() {
+	start_preloaded open "$VICTIMS/victim_dlopen"
+	expect "$LIB" open a "$LIB"
+	expect started churn "$LIB"
+	for _ in 1 2 3 4 5; do
+		apply answer --retries 500
+		expect 1000 answer a 0
+		revert answer --retries 500
+		expect 42 answer a 0
+	done
+	expect stopped calm
+	expect "0 errno=77" close a
+	expect 0 loaded libvictim.so
+	end_victim
+}
+
 # The ring is read while threads write into it, and forgets the oldest.
 test_ring() {
 	local last
@@ -204,4 +242,4 @@ test_ring() {
 }
 
 run_tests test_opt_out test_set_patchable test_without test_kept test_not_kept test_kept_apart \
-	test_exceptions test_ring
+	test_exceptions test_enabled test_threads test_ring

@@ -5,6 +5,8 @@
  */
 #include <dlfcn.h>
 #include <link.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include "victim.h"
 
 static void *handles[26];
@@ -84,6 +86,43 @@ static void loaded(const char *arg)
 	reply("%d", (int)(uintptr_t)state[1]);
 }
 
+/* churn PATH, calm: threads that open, call and close it all the time */
+static pthread_t threads[3];
+static atomic_bool churning;
+static char churned[200];
+
+static void *churn_main(void *arg)
+{
+	while (churning) {
+		void *handle = dlopen(churned, RTLD_NOW);
+		int (*function)(int) = handle ?
+			(int (*)(int))dlsym(handle, "victim_answer") : NULL;
+		int value = function ? function(0) : -1;
+
+		if ((value != 42 && value != 1000) || dlclose(handle))
+			die("churn: %d", value);
+	}
+	return arg;
+}
+
+static void churn(const char *arg)
+{
+	snprintf(churned, sizeof(churned), "%s", arg);
+	churning = true;
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		if (pthread_create(&threads[i], NULL, churn_main, NULL))
+			die("pthread_create");
+	reply("started");
+}
+
+static void calm(const char *arg)
+{
+	churning = false;
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	reply("stopped");
+}
+
 int main(void)
 {
 	static const struct victim_command commands[] = {
@@ -92,6 +131,8 @@ int main(void)
 		{ "close", close_library },
 		{ "answer", answer },
 		{ "loaded", loaded },
+		{ "churn", churn },
+		{ "calm", calm },
 		{ NULL, NULL },
 	};
 

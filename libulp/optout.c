@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Whether a process will opt out, once its preload library gets to run: one that is held
+ * at its start, to be patched before any code of its libraries runs (enable.rst).  The same
+ * rules, asked from outside; the process has done nothing yet that could change them.
+ */
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../preload/rules.h"
+#include "internal.h"
+
+#define NR_VARIABLES	16
+
+static FILE *proc_file(const struct ulp_target *target, const char *name)
+{
+	int fd = ulp_target_proc(target, name, O_RDONLY);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
+/* Those of its environment that may be ours; ends with NULL. */
+static void read_variables(const struct ulp_target *target, char *variables[NR_VARIABLES + 1])
+{
+	FILE *file = proc_file(target, "environ");
+	char *text = NULL;
+	size_t room = 0, nr = 0;
+
+	while (file && nr < NR_VARIABLES && getdelim(&text, &room, '\0', file) > 0) {
+		if (strncmp(text, "LIBULP_", 7) != 0 && strncmp(text, "LIBPULP_", 8) != 0)
+			continue;
+		variables[nr++] = text;
+		text = NULL;
+		room = 0;
+	}
+	variables[nr] = NULL;
+	free(text);
+	if (file)
+		fclose(file);
+}
+
+/* The real user and group. */
+static bool read_ids(const struct ulp_target *target, struct rules_process *process)
+{
+	FILE *file = proc_file(target, "status");
+	bool user = false, group = false;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		user |= sscanf(line, "Uid: %u", &process->uid) == 1;
+		group |= sscanf(line, "Gid: %u", &process->gid) == 1;
+	}
+	if (file)
+		fclose(file);
+	return user && group;
+}
+
+static bool is_secure(const struct ulp_target *target)
+{
+	uint64_t entry[2];
+
+	for (size_t i = 0; i + sizeof(entry) <= target->auxv_size; i += sizeof(entry)) {
+		memcpy(entry, target->auxv + i, sizeof(entry));
+		if (entry[0] == AT_SECURE)
+			return entry[1];
+	}
+	return false;
+}
+
+enum ulp_preload_cause ulp_opt_out_early(const struct ulp_target *target)
+{
+	char *variables[NR_VARIABLES + 1], exe[64], passwd[64], group[64];
+	struct rules_process process = {
+		.environment = variables, .exe = exe, .passwd = passwd, .group = group,
+		.match = fnmatch,
+	};
+	enum ulp_preload_cause cause = ULP_PRELOAD_CAUSE_NONE;
+	struct rules_answer answer;
+
+	if (is_secure(target))
+		return cause;
+	read_variables(target, variables);
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", target->pid);
+	snprintf(passwd, sizeof(passwd), "/proc/%d/root/etc/passwd", target->pid);
+	snprintf(group, sizeof(group), "/proc/%d/root/etc/group", target->pid);
+	if (variables[0] && read_ids(target, &process))
+		cause = rules_decide(&process, &answer);
+	for (size_t i = 0; variables[i]; i++)
+		free(variables[i]);
+	return cause;
+}
