@@ -273,4 +273,51 @@ TEST_F(preload, messages_damaged)
 	MESSAGES(0, UINT64_MAX);
 }
 
+/* A program with this in its environment, and nothing of the library. */
+static enum ulp_preload_cause early(FIXTURE_DATA(preload) * self, const char *variable)
+{
+	char *const argv[] = { "sleep", "1000", NULL };
+	char *const environment[] = { "FIRST=1", (char *)variable, NULL };
+	int ready[2];
+	char byte;
+
+	end_child(self);
+	if (pipe2(ready, O_CLOEXEC))
+		return -1;
+	self->child = fork();
+	if (!self->child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execve("/bin/sleep", argv, environment);
+		_exit(99);
+	}
+	/* closed by the exec */
+	close(ready[1]);
+	if (read(ready[0], &byte, 1))
+		return -1;
+	close(ready[0]);
+	if (ulp_target_open(self->ctx, self->child, &self->target))
+		return -1;
+	return ulp_opt_out_early(self->target);
+}
+
+/* What a process will decide, by its environment, asked from outside. */
+TEST_F(preload, early)
+{
+	char text[256];
+
+	EXPECT_EQ(ULP_PRELOAD_CAUSE_NONE, early(self, "PATH=*"));
+	EXPECT_EQ(ULP_PRELOAD_CAUSE_NONE, early(self, "LIBULP_DISABLE_ON_PATH="));
+	EXPECT_EQ(ULP_PRELOAD_CAUSE_NONE, early(self, "LIBULP_DISABLE_ON_PATH=/x:sleep"));
+	EXPECT_EQ(ULP_PRELOAD_CAUSE_PATH, early(self, "LIBULP_DISABLE_ON_PATH=/x:*/sl?ep:/y"));
+	EXPECT_EQ(ULP_PRELOAD_CAUSE_PATH, early(self, "LIBPULP_DISABLE_ON_PATH=*/@(x|sleep)"));
+	snprintf(text, sizeof(text), "LIBULP_DISABLE_ON_USERS=%u", getuid() + 1);
+	EXPECT_EQ(ULP_PRELOAD_CAUSE_NONE, early(self, text));
+	snprintf(text, sizeof(text), "LIBULP_DISABLE_ON_USERS=x:%u", getuid());
+	EXPECT_EQ(ULP_PRELOAD_CAUSE_USER, early(self, text));
+	snprintf(text, sizeof(text), "LIBPULP_DISABLE_ON_GROUPS=%u:x", getgid());
+	EXPECT_EQ(ULP_PRELOAD_CAUSE_GROUP, early(self, text));
+	if (!getuid())
+		EXPECT_EQ(ULP_PRELOAD_CAUSE_USER, early(self, "LIBULP_DISABLE_ON_USERS=r[o]ot"));
+}
+
 TEST_HARNESS_MAIN
