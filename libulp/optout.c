@@ -53,8 +53,15 @@ static bool read_ids(const struct ulp_target *target, struct rules_process *proc
 	char line[256];
 
 	while (file && fgets(line, sizeof(line), file)) {
-		user |= sscanf(line, "Uid: %u", &process->uid) == 1;
-		group |= sscanf(line, "Gid: %u", &process->gid) == 1;
+		uint32_t id = (uint32_t)strtoul(line + strcspn(line, "\t\n"), NULL, 10);
+
+		if (!strncmp(line, "Uid:", 4)) {
+			process->uid = id;
+			user = true;
+		} else if (!strncmp(line, "Gid:", 4)) {
+			process->gid = id;
+			group = true;
+		}
 	}
 	if (file)
 		fclose(file);

@@ -111,7 +111,8 @@ static void keep(const struct ulp_record_object *object)
 
 static void keep_objects_of(const struct ulp_record *record)
 {
-	const struct ulp_record_object *objects = (const void *)((uintptr_t)record + record->objects);
+	const struct ulp_record_object *objects =
+		(const void *)((uintptr_t)record + record->objects);
 
 	if (record->magic != ULP_RECORD_MAGIC || record->version != ULP_RECORD_VERSION ||
 	    record->state != ULP_RECORD_ACTIVE)

@@ -78,10 +78,12 @@ test_runpath() {
 	}
 	END
 	cd "$WORK" || fail cd
-	gcc -shared -fPIC -o hidden/libhidden.so hidden.c &&
-		# shellcheck disable=SC2016 # for ld.so
-		gcc -shared -fPIC -o libasker.so asker.c -Wl,-rpath,'$ORIGIN/hidden' &&
-		gcc -o main main.c -L. -lasker -Wl,--enable-new-dtags || fail gcc
+	gcc -shared -fPIC -o hidden/libhidden.so hidden.c || fail gcc
+	# shellcheck disable=SC2016 # for ld.so
+	gcc -shared -fPIC -o libasker.so asker.c -Wl,-rpath,'$ORIGIN/hidden' \
+		-Wl,--enable-new-dtags || fail gcc
+	gcc -o main main.c -L. -lasker || fail gcc
+	readelf -dW libasker.so | grep -q RUNPATH || fail "no RUNPATH"
 	LD_LIBRARY_PATH=$WORK same ./main
 	[ "$(cat with)" = 7 ] || fail "$(cat with)"
 }
