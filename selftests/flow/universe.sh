@@ -148,13 +148,13 @@ test_waits() {
 	begin_victim
 	new_thread 0
 	expect "$OLD" stay 0
-	"$ULP_TOOL" apply --json -p "${PID[$VICTIM]}" --consistency=thread --timeout=$LIMIT \
+	"$ULP_TOOL" apply --json -p "${PID[$VICTIM]}" --consistency=thread --timeout="$LIMIT" \
 		"$PATCHES/universe.so" >"$WORK/out.bg" 2>&1 &
 	pid=$!
 	loop_until switching_seen 1
 	expect "$OLD" part 0
 	expect "$STAY_OLD" leave 0
-	wait $pid || fail "exit status $?: $(cat "$WORK/out.bg")"
+	wait "$pid" || fail "exit status $?: $(cat "$WORK/out.bg")"
 	expect "$NEW" part 0
 	entry_is new
 	end_victim
@@ -275,12 +275,12 @@ test_tool_and_module_go() {
 	new_thread 0
 	new_thread 1
 	expect "$OLD" stay 0
-	"$ULP_TOOL" apply -p "${PID[$VICTIM]}" --consistency=thread --timeout=$LIMIT \
+	"$ULP_TOOL" apply -p "${PID[$VICTIM]}" --consistency=thread --timeout="$LIMIT" \
 		"$PATCHES/universe.so" >/dev/null 2>&1 &
 	pid=$!
 	loop_until switching_seen 1
-	kill -KILL $pid
-	wait $pid 2>/dev/null
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
 	loop_until rmmod ulp 2>/dev/null
 	expect "$NEW" part 1
 	expect "$OLD" part 0
@@ -380,9 +380,9 @@ test_never_mixed() {
 		LD_LIBRARY_PATH=$WORK/lib$library start_victim "v$library" \
 			"$VICTIMS/victim_universe"
 		expect "hammering 3" hammer 3
-		for _ in $(seq "$(scaled 5)"); do
-			apply "$patch" --consistency=thread --timeout=$LIMIT
-			revert "$patch" --consistency=thread --timeout=$LIMIT
+		for _ in $(seq "$(scaled 2)"); do
+			apply "$patch" --consistency=thread --timeout="$LIMIT"
+			revert "$patch" --consistency=thread --timeout="$LIMIT"
 		done
 		ask unhammer
 		[ "${REPLY#* }" = "new=1 mixed=0" ] || fail "library $library: $REPLY"
