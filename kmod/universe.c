@@ -8,6 +8,7 @@
  * each while its thread cannot run user code.  Between two calls nothing of it is
  * known here: the module may go, and another one go on.
  */
+#include <linux/const.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -21,12 +22,12 @@
 
 static u32 ulp_bucket_1(u64 fs_base)
 {
-	return ((fs_base * ULP_UNIVERSE_HASH_1) >> ULP_UNIVERSE_SHIFT) * ULP_UNIVERSE_BUCKET;
+	return ((fs_base * _AC(ULP_UNIVERSE_HASH_1, ULL)) >> ULP_UNIVERSE_SHIFT) * ULP_UNIVERSE_BUCKET;
 }
 
 static u32 ulp_bucket_2(u64 fs_base)
 {
-	return ((fs_base * ULP_UNIVERSE_HASH_2) >> ULP_UNIVERSE_SHIFT) * ULP_UNIVERSE_BUCKET;
+	return ((fs_base * _AC(ULP_UNIVERSE_HASH_2, ULL)) >> ULP_UNIVERSE_SHIFT) * ULP_UNIVERSE_BUCKET;
 }
 
 /* A word of the table in the target. */
@@ -57,6 +58,7 @@ int ulp_universe_read(struct ulp_plan *plan, u64 user)
 	void __user *from = u64_to_user_ptr(user);
 	struct ulp_plan_universe *universe;
 	struct ulp_universe said;
+	bool one;
 	u32 size;
 	int err;
 
@@ -71,10 +73,10 @@ int ulp_universe_read(struct ulp_plan *plan, u64 user)
 	err = copy_struct_from_user(&said, sizeof(said), from, size);
 	if (err)
 		return err;
+	one = said.op == ULP_UNIVERSE_ADVANCE;
 	if (said.op < ULP_UNIVERSE_BEGIN || said.op > ULP_UNIVERSE_ADVANCE ||
 	    !PAGE_ALIGNED(said.table) || said.table > TASK_SIZE_MAX - ULP_UNIVERSE_BYTES ||
-	    (said.op == ULP_UNIVERSE_ADVANCE) != !said.nr_ranges ||
-	    (said.op == ULP_UNIVERSE_ADVANCE) != !!said.tid ||
+	    one != !said.nr_ranges || one != !!said.tid ||
 	    (plan->flags & ULP_TRANSACT_SCAN_MEMORY))
 		return -EINVAL;
 	if (said.nr_ranges > ULP_MAX_RANGES)
