@@ -32,9 +32,10 @@ void units_add(const struct scratch *scratch, enum tree tree, const struct call 
 			struct unit *unit;
 			char *key;
 
-			/* configure's are gone again */
+			/* configure's are gone again; cmake's are, but for the source */
 			if (!source->source ||
-			    access(scratch_path(scratch, tree, source->path), R_OK))
+			    access(scratch_path(scratch, tree, source->path), R_OK) ||
+			    access(scratch_path(scratch, tree, calls[i].cwd), F_OK))
 				continue;
 			object = call_object(&calls[i], source);
 			key = object ? xstrdup(object) :

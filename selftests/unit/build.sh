@@ -134,6 +134,19 @@ test_generated_source() {
 	functions other
 }
 
+# A probe as cmake makes it: of a source outside of the tree, in a directory that has
+# another name each time and is gone again.
+test_probe() {
+	project
+	ship
+	echo 'int main(void) { return 0; }' >"$WORK/probe.c"
+	fix fix.diff <<<"sed -i 's/^CFLAGS =/& -DUNUSED/' Makefile; sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 0 --diff fix.diff -o out.so -- sh -c \
+		"dir=\$(mktemp -d probe.XXXXXX) && (cd \$dir && cc -c -o probe.o '$WORK/probe.c') && rm -r \$dir && make"
+	tells "building with it"
+	functions other
+}
+
 test_removed_file() {
 	project
 	ship
@@ -699,7 +712,7 @@ test_without_namespaces() {
 
 run_tests test_source test_header test_comment_changes_nothing test_line_numbers \
 	test_several_diffs test_new_file test_new_header test_linked_header test_makefile \
-	test_generated_source test_removed_file test_unread_files test_diff_does_not_apply test_fuzz test_renamed_file \
+	test_generated_source test_probe test_removed_file test_unread_files test_diff_does_not_apply test_fuzz test_renamed_file \
 	test_flags test_layout test_empty_diff test_labels \
 	test_build_fails test_built_source test_parallel test_odd_paths test_calls_of_all_kinds \
 	test_ccache test_cmake test_compiled_twice test_lto_is_refused test_cxx \
