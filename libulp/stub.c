@@ -74,6 +74,11 @@ extern const uint8_t stub_lookup[] HIDDEN, stub_lookup_end[] HIDDEN;
 extern const uint8_t stub_switch[] HIDDEN, stub_switch_end[] HIDDEN;
 extern const uint8_t stub_to_lookup[] HIDDEN, stub_to_member[] HIDDEN, stub_to_other[] HIDDEN;
 
+static size_t bytes_between(const uint8_t *from, const uint8_t *to)
+{
+	return (size_t)(to - from);
+}
+
 /* Room for each, and for the lookup. */
 #define LOOKUP_ROOM	384
 #define SWITCH_ROOM	48
@@ -155,14 +160,14 @@ static bool put_original(const struct ulp_patch *patch, const struct ulp_image *
 static void put_switch(uint8_t *code, uint64_t at, uint64_t lookup, uint64_t member,
 		       uint64_t other)
 {
-	memcpy(code, stub_switch, stub_switch_end - stub_switch);
+	memcpy(code, stub_switch, bytes_between(stub_switch, stub_switch_end));
 	/* All of these are in one image: they are in reach. */
-	put_distance(code + (stub_to_lookup - stub_switch),
-		     at + (stub_to_lookup - stub_switch) + 4, lookup);
-	put_distance(code + (stub_to_member - stub_switch),
-		     at + (stub_to_member - stub_switch) + 4, member);
-	put_distance(code + (stub_to_other - stub_switch),
-		     at + (stub_to_other - stub_switch) + 4, other);
+	put_distance(code + bytes_between(stub_switch, stub_to_lookup),
+		     at + bytes_between(stub_switch, stub_to_lookup) + 4, lookup);
+	put_distance(code + bytes_between(stub_switch, stub_to_member),
+		     at + bytes_between(stub_switch, stub_to_member) + 4, member);
+	put_distance(code + bytes_between(stub_switch, stub_to_other),
+		     at + bytes_between(stub_switch, stub_to_other) + 4, other);
 }
 
 void ulp_stubs_make(const struct ulp_patch *patch, const struct ulp_image *image, uint8_t *code,
@@ -170,7 +175,7 @@ void ulp_stubs_make(const struct ulp_patch *patch, const struct ulp_image *image
 {
 	_Static_assert(sizeof(struct ulp_record_switch) == 40, "ulp_record_switch");
 	memset(code, 0xcc, ulp_stubs_size(patch));
-	memcpy(code, stub_lookup, stub_lookup_end - stub_lookup);
+	memcpy(code, stub_lookup, bytes_between(stub_lookup, stub_lookup_end));
 	for (size_t i = 0; i < patch->nr_originals; i++) {
 		const struct ulp_container_original *original = &patch->raw_originals[i];
 		uint32_t function = original->function;
@@ -189,8 +194,8 @@ void ulp_stubs_make(const struct ulp_patch *patch, const struct ulp_image *image
 			.forth = forth,
 			.back = back,
 			.original = old,
-			.forth_old = forth + (stub_to_member - stub_switch),
-			.back_old = back + (stub_to_other - stub_switch),
+			.forth_old = forth + bytes_between(stub_switch, stub_to_member),
+			.back_old = back + bytes_between(stub_switch, stub_to_other),
 		};
 	}
 }
