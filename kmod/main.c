@@ -26,21 +26,28 @@ static int __init ulp_init(void)
 		return err;
 	err = ulp_netlink_init();
 	if (err)
-		return err;
+		goto err_session;
 	err = ulp_chrdev_init();
 	if (err)
-		ulp_netlink_exit();
+		goto err_netlink;
+	return 0;
+
+err_netlink:
+	ulp_netlink_exit();
+err_session:
+	ulp_session_exit();
 	return err;
 }
 
 /*
- * Sessions and gates hold the module, so none is left.  The last instructions
+ * Open sessions and gates hold the module, so none is left.  The last instructions
  * of a gate and of the fork probe may still be running.
  */
 static void __exit ulp_exit(void)
 {
 	ulp_chrdev_exit();
 	ulp_netlink_exit();
+	ulp_session_exit();
 	ulp_warm_exit();
 	tracepoint_synchronize_unregister();
 	synchronize_rcu_tasks();

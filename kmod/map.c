@@ -28,12 +28,9 @@
 #define ULP_UNMAP_ATTEMPTS	5
 #define ULP_UNMAP_RETRY_NS	(2 * NSEC_PER_MSEC)
 
-/* How often closing a session waits for another one at the same target. */
-#define ULP_TAKE_BACK_TRIES	500
-#define ULP_TAKE_BACK_WAIT_MS	10
-
-/* How often it tries again for want of memory, time or a quiet target. */
+/* How often closing a session tries again for want of memory, time or a quiet target. */
 #define ULP_TAKE_BACK_AGAIN	10
+#define ULP_TAKE_BACK_WAIT_MS	10
 
 /**
  * struct ulp_mapping - a mapping that no transaction has committed
@@ -289,20 +286,6 @@ void ulp_map_commit(struct ulp_session *session)
 	session->nr_maps = 0;
 }
 
-/* Waits for another session's turn; a target that died needs nothing. */
-static int ulp_map_claim_patiently(struct ulp_session *session, struct mm_struct **mm)
-{
-	unsigned int tries;
-	int err = -EALREADY;
-
-	for (tries = 0; err == -EALREADY && tries < ULP_TAKE_BACK_TRIES; tries++) {
-		if (tries)
-			msleep(ULP_TAKE_BACK_WAIT_MS);
-		err = ulp_session_claim(session, mm);
-	}
-	return err;
-}
-
 /* Nobody is told but the log: the one who mapped it is gone. */
 static void ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *mm,
 				  const struct ulp_mapping *mapping)
@@ -331,25 +314,16 @@ static void ulp_map_take_back_one(struct ulp_session *session, struct mm_struct 
 /*
  * The session ends: what was not committed goes.  No code leads into it; that
  * no thread is there is checked all the same, and if one is, it stays.
+ * @mm: the claimed target, NULL if it is gone
  */
-void ulp_map_take_back(struct ulp_session *session)
+void ulp_map_take_back(struct ulp_session *session, struct mm_struct *mm)
 {
 	struct ulp_mapping *mapping, *next;
-	struct mm_struct *mm;
-	int err;
 
-	if (list_empty(&session->maps))
-		return;
-	err = ulp_map_claim_patiently(session, &mm);
 	list_for_each_entry_safe(mapping, next, &session->maps, list) {
-		if (!err)
+		if (mm)
 			ulp_map_take_back_one(session, mm, mapping);
-		else if (err == -EALREADY)
-			pr_warn("mapping at %lx stays: error %d, another session does not let go of the target\n",
-				mapping->addr, err);
 		ulp_mapping_free(mapping);
 	}
 	session->nr_maps = 0;
-	if (!err)
-		ulp_session_unclaim(session, mm);
 }

@@ -28,6 +28,10 @@ static const struct file_operations *ulp_mem_fops;
 static LIST_HEAD(ulp_active);
 static DEFINE_MUTEX(ulp_active_mutex);
 
+/* Closed sessions that have something to take back while another one is at work. */
+static LIST_HEAD(ulp_waiting);
+static struct workqueue_struct *ulp_last_turns;
+
 /*
  * That private_data of such a file is the address space is no ABI: it is
  * compared with the one we know before anything is built on it.
@@ -47,7 +51,19 @@ int ulp_session_init(void)
 	}
 	ulp_mem_fops = file->f_op;
 	filp_close(file, NULL);
-	return err;
+	if (err)
+		return err;
+	ulp_last_turns = alloc_workqueue("ulp", WQ_UNBOUND, 0);
+	return ulp_last_turns ? 0 : -ENOMEM;
+}
+
+/*
+ * No session is open, so that none is at work, and the turn of all that waited
+ * has come: they are waited for.
+ */
+void ulp_session_exit(void)
+{
+	destroy_workqueue(ulp_last_turns);
 }
 
 /*
@@ -98,6 +114,107 @@ static struct mm_struct *ulp_mm_of_fd(int fd)
 	return mm;
 }
 
+static struct ulp_session *ulp_session_at(struct list_head *list, struct mm_struct *mm)
+{
+	struct ulp_session *session;
+
+	list_for_each_entry(session, list, active)
+		if (session->mm == mm)
+			return session;
+	return NULL;
+}
+
+/* With @otherwise, it is where the session waits while another one is at work. */
+static int ulp_session_claim_or(struct ulp_session *session, struct mm_struct **mm,
+				struct list_head *otherwise)
+{
+	int err = 0;
+
+	if (!mmget_not_zero(session->mm))
+		return -ESRCH;
+	mutex_lock(&ulp_active_mutex);
+	if (ulp_session_at(&ulp_active, session->mm))
+		err = -EALREADY;
+	else
+		list_add(&session->active, &ulp_active);
+	if (err && otherwise)
+		list_add_tail(&session->active, otherwise);
+	mutex_unlock(&ulp_active_mutex);
+	if (err)
+		mmput(session->mm);
+	else
+		*mm = session->mm;
+	return err;
+}
+
+/**
+ * ulp_session_claim() - begin to work on the target
+ * @session: its session
+ * @mm: receives the address space, alive until ulp_session_unclaim()
+ *
+ * Return: 0, -ESRCH, -EALREADY if some session works on it.
+ */
+int ulp_session_claim(struct ulp_session *session, struct mm_struct **mm)
+{
+	return ulp_session_claim_or(session, mm, NULL);
+}
+
+/* Ends the work; the claim passes to a closed session that waits for it. */
+void ulp_session_unclaim(struct ulp_session *session, struct mm_struct *mm)
+{
+	struct ulp_session *next;
+
+	mutex_lock(&ulp_active_mutex);
+	list_del_init(&session->active);
+	next = ulp_session_at(&ulp_waiting, mm);
+	if (next) {
+		list_move(&next->active, &ulp_active);
+		queue_work(ulp_last_turns, &next->last_turn);
+	}
+	mutex_unlock(&ulp_active_mutex);
+	if (!next)
+		mmput(mm);
+}
+
+static void ulp_session_free(struct ulp_session *session)
+{
+	ulp_warm_put(session->worker);
+	mmdrop(session->mm);
+	put_cred(session->cred);
+	kfree(session);
+}
+
+/* What is left to be done when the last descriptor has been closed. */
+static void ulp_session_take_last_turn(struct work_struct *work)
+{
+	struct ulp_session *session = container_of(work, struct ulp_session, last_turn);
+
+	ulp_map_take_back(session, session->mm);
+	ulp_session_unclaim(session, session->mm);
+	ulp_session_free(session);
+}
+
+/*
+ * The last descriptor is closed, also by the death of its owner.  He does not
+ * wait for another session: that may be at work for long.
+ */
+void ulp_session_release(struct ulp_session *session)
+{
+	struct mm_struct *mm;
+	int err = -ESRCH;
+
+	ulp_hold_end(session);
+	ulp_debug_thaw(session);
+	if (!list_empty(&session->maps))
+		err = ulp_session_claim_or(session, &mm, &ulp_waiting);
+	if (err == -EALREADY)
+		return;
+	ulp_map_take_back(session, err ? NULL : mm);
+	if (!err)
+		ulp_session_unclaim(session, mm);
+	ulp_session_free(session);
+}
+
 /**
  * ulp_session_open() - make a session
  * @mem_fd: descriptor of the target's /proc/PID/mem
@@ -126,6 +243,7 @@ int ulp_session_open(int mem_fd, const struct file_operations *fops)
 	mutex_init(&session->lock);
 	INIT_LIST_HEAD(&session->active);
 	INIT_LIST_HEAD(&session->maps);
+	INIT_WORK(&session->last_turn, ulp_session_take_last_turn);
 	ulp_hold_init(session);
 	ulp_debug_init(session);
 	ulp_faults_init(&session->faults);
@@ -148,62 +266,6 @@ err_session:
 err_mm:
 	mmdrop(mm);
 	return err;
-}
-
-/* The last descriptor is closed, also by the death of its owner. */
-void ulp_session_release(struct ulp_session *session)
-{
-	ulp_hold_end(session);
-	ulp_debug_thaw(session);
-	ulp_map_take_back(session);
-	ulp_warm_put(session->worker);
-	mmdrop(session->mm);
-	put_cred(session->cred);
-	kfree(session);
-}
-
-static bool ulp_mm_is_active(struct mm_struct *mm)
-{
-	struct ulp_session *session;
-
-	list_for_each_entry(session, &ulp_active, active)
-		if (session->mm == mm)
-			return true;
-	return false;
-}
-
-/**
- * ulp_session_claim() - begin to work on the target
- * @session: its session
- * @mm: receives the address space, alive until ulp_session_unclaim()
- *
- * Return: 0, -ESRCH, -EALREADY if some session works on it.
- */
-int ulp_session_claim(struct ulp_session *session, struct mm_struct **mm)
-{
-	int err = 0;
-
-	if (!mmget_not_zero(session->mm))
-		return -ESRCH;
-	mutex_lock(&ulp_active_mutex);
-	if (ulp_mm_is_active(session->mm))
-		err = -EALREADY;
-	else
-		list_add(&session->active, &ulp_active);
-	mutex_unlock(&ulp_active_mutex);
-	if (err)
-		mmput(session->mm);
-	else
-		*mm = session->mm;
-	return err;
-}
-
-void ulp_session_unclaim(struct ulp_session *session, struct mm_struct *mm)
-{
-	mutex_lock(&ulp_active_mutex);
-	list_del_init(&session->active);
-	mutex_unlock(&ulp_active_mutex);
-	mmput(mm);
 }
 
 struct ulp_job {

@@ -10,6 +10,7 @@
 #include <linux/kthread.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/workqueue.h>
 #include "fault.h"
 #include "hold.h"
 
@@ -22,7 +23,9 @@ struct ulp_target;
  * @lock: one ioctl at a time
  * @worker: thread of the session: runs the window with real-time priority, and
  *	adopts the address space to map into it
- * @active: in the list of address spaces being worked on
+ * @active: in the list of address spaces being worked on; once closed, in that of
+ *	sessions that wait for their turn
+ * @last_turn: takes back what was not committed when that comes
  * @maps: mappings that no transaction has committed
  * @nr_maps: of @maps
  * @holds: threads that outlast a transaction in the gate
@@ -36,6 +39,7 @@ struct ulp_session {
 	struct mutex lock;	/* all below but the fault point */
 	struct kthread_worker *worker;
 	struct list_head active;
+	struct work_struct last_turn;
 	struct list_head maps;
 	u32 nr_maps;
 	struct ulp_holds holds;
@@ -47,6 +51,7 @@ struct ulp_session {
 };
 
 int ulp_session_init(void);
+void ulp_session_exit(void);
 int ulp_session_open(int mem_fd, const struct file_operations *fops);
 void ulp_session_release(struct ulp_session *session);
 bool ulp_session_may_use(struct ulp_session *session);

@@ -193,6 +193,35 @@ TEST_F(map, uncommitted_goes)
 }
 
 /* Its inode is not that of the mapping, where the root is an overlay. */
+/*
+ * Another session is at the target for longer than anybody waits: the one that
+ * is closed has its turn behind it.
+ */
+TEST_F(map, uncommitted_goes_behind_another)
+{
+	const uint64_t at = 0x200000000000;
+	int other;
+
+	if (!raw_is_debug())
+		SKIP(return, "not the debug build");
+	other = raw_session(self->pid);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, raw_map(self->session, self->memfd, at, RAW_PAGE, ULP_MAP_EXEC));
+	ASSERT_EQ(0, raw_map(self->session, -1, at + RAW_PAGE, RAW_PAGE, ULP_MAP_WRITE));
+	/* without gates there is nothing to freeze by hand */
+	if (raw_debug(other, ULP_DEBUG_FREEZE, 0, 0, NULL) == -EOPNOTSUPP)
+		SKIP(return, "no gate on this kernel");
+	close(self->session);
+	self->session = -1;
+	EXPECT_STREQ("r-xp", mapped(self->pid, at, NULL));
+	EXPECT_EQ(0, raw_debug(other, ULP_DEBUG_THAW, 0, 0, NULL));
+	EXPECT_TRUE(RAW_WAIT(!*mapped(self->pid, at, NULL)));
+	EXPECT_TRUE(RAW_WAIT(!*mapped(self->pid, at + RAW_PAGE, NULL)));
+	/* and lets others in */
+	EXPECT_TRUE(RAW_WAIT(commit(other) == 0));
+	close(other);
+}
+
 TEST_F(map, uncommitted_of_overlay_goes)
 {
 	char name[256];
