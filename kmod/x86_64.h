@@ -8,6 +8,7 @@
 
 #include <linux/ptrace.h>
 #include <linux/sched/task_stack.h>
+#include <linux/uaccess.h>
 #include <asm/fsgsbase.h>
 #include <asm/segment.h>
 #include <asm/sigframe.h>
@@ -23,27 +24,24 @@
 
 /*
  * Copies the user registers that @task left on its kernel stack.  A task
- * reference does not keep that stack, and put_task_stack() is exported
- * nowhere: the memory is freed by RCU, and PF_EXITING is set long before.
- * False if the task died.
+ * reference does not keep that stack, and put_task_stack() is exported nowhere.
+ * Of a task that is dying the stack may be another task's by now, or be
+ * unmapped at once (a CPU goes offline with its cache of stacks): it is read
+ * without faults, and what was read counts only if PF_EXITING, which is set long
+ * before, was not set even then.  False if the task died.
  */
 static inline bool ulp_arch_copy_regs(struct task_struct *task, struct pt_regs *regs)
 {
-	bool alive = false;
-	void *stack;
+	void *stack = READ_ONCE(task->stack);
 
-	rcu_read_lock();
-	stack = READ_ONCE(task->stack);
-	if (stack) {
-		*regs = *((struct pt_regs *)(stack + THREAD_SIZE -
-					     TOP_OF_KERNEL_STACK_PADDING) - 1);
-		/* The copy was taken before it is known to be good. */
-		smp_rmb();
-		alive = READ_ONCE(task->stack) == stack &&
-			!(READ_ONCE(task->flags) & PF_EXITING);
-	}
-	rcu_read_unlock();
-	return alive;
+	if (!stack ||
+	    copy_from_kernel_nofault(regs, (struct pt_regs *)(stack + THREAD_SIZE -
+							      TOP_OF_KERNEL_STACK_PADDING) - 1,
+				     sizeof(*regs)))
+		return false;
+	/* The copy was taken before it is known to be good. */
+	smp_rmb();
+	return READ_ONCE(task->stack) == stack && !(READ_ONCE(task->flags) & PF_EXITING);
 }
 
 /* Runs 32-bit code, whose stack has 32-bit words. */
