@@ -42,11 +42,14 @@
 /* How often one attempt is begun anew for what was missing in its window. */
 #define ULP_RESTARTS_MAX	16
 
-/* Longest look at one thread before the window. */
+/*
+ * How long one thread is looked at before the window, and its absent pages are
+ * fetched: it may drop them as fast as they come.
+ */
 #define ULP_PRESCAN_NS		NSEC_PER_SEC
 
-/* How many absent pages of one thread are fetched before each window. */
-#define ULP_FETCHES_MAX		4096
+/* How long one attempt is begun anew. */
+#define ULP_RESTARTS_NS		(5 * NSEC_PER_SEC)
 
 /**
  * struct ulp_window - one attempt
@@ -366,7 +369,7 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 	const struct ulp_plan *plan = window->plan;
 	struct ulp_verdict *verdict = &window->outcome->verdict;
 	struct task_struct *task = thread->task;
-	unsigned int fetches = 0;
+	u64 deadline = ktime_get_ns() + ULP_PRESCAN_NS;
 	unsigned long switches;
 	bool off_cpu, asleep;
 	int err;
@@ -381,14 +384,14 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 		}
 		off_cpu = ulp_task_off_cpu(task);
 		switches = ulp_task_switches(task);
-		reason = ulp_look(window, thread, ktime_get_ns() + ULP_PRESCAN_NS);
+		reason = ulp_look(window, thread, deadline);
 		if (reason != ULP_REASON_FAULT)
 			break;
 		mmap_read_unlock(window->mm);
 		err = ulp_stack_fault_in(window->mm, verdict->slot);
 		if (err == -EINTR || fatal_signal_pending(current))
 			return -EINTR;
-		if (err || ++fetches == ULP_FETCHES_MAX)
+		if (err || ktime_get_ns() > deadline)
 			return 0;
 	}
 	asleep = ulp_task_asleep(task);
@@ -418,7 +421,7 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 static int ulp_prescan_memory(struct ulp_window *window)
 {
 	struct ulp_verdict *verdict = &window->outcome->verdict;
-	unsigned int fetches = 0;
+	u64 deadline = ktime_get_ns() + ULP_PRESCAN_NS;
 	u32 reason;
 	int err;
 
@@ -426,12 +429,12 @@ static int ulp_prescan_memory(struct ulp_window *window)
 		if (mmap_read_lock_killable(window->mm))
 			return -EINTR;
 		reason = ulp_memory_check(window->plan, window->mm, window->target,
-					  ktime_get_ns() + ULP_PRESCAN_NS, verdict);
+					  deadline, verdict);
 		mmap_read_unlock(window->mm);
 		if (reason != ULP_REASON_FAULT)
 			return 0;
 		err = ulp_stack_fault_in(window->mm, verdict->slot);
-	} while (!err && ++fetches < ULP_FETCHES_MAX && !fatal_signal_pending(current));
+	} while (!err && ktime_get_ns() <= deadline && !fatal_signal_pending(current));
 	return err == -EINTR || fatal_signal_pending(current) ? -EINTR : 0;
 }
 
@@ -552,13 +555,15 @@ static int ulp_try(struct ulp_session *session, struct mm_struct *mm, struct ulp
 	u32 room = 2 * atomic_read(&mm->mm_users) + ULP_ROOM_SPARE;
 	u32 room_max = room << ULP_ROOM_DOUBLINGS;
 	struct ulp_verdict *verdict = &outcome->verdict;
+	u64 restarts_end = ktime_get_ns() + ULP_RESTARTS_NS;
 	unsigned int restarts = 0;
 	int err;
 
 	for (;;) {
 		err = ulp_attempt(session, plan, mm, outcome, room);
 		if (!err && ulp_reason_is_transient(verdict->reason) &&
-		    restarts++ < ULP_RESTARTS_MAX && room < room_max) {
+		    restarts++ < ULP_RESTARTS_MAX && room < room_max &&
+		    ktime_get_ns() <= restarts_end) {
 			err = ulp_fetch_missing(plan, mm, verdict, &room);
 			if (!err)
 				continue;
@@ -570,6 +575,7 @@ static int ulp_try(struct ulp_session *session, struct mm_struct *mm, struct ulp
 			return err;
 
 		restarts = 0;
+		restarts_end = ktime_get_ns() + ULP_RESTARTS_NS;
 		outcome->attempts++;
 		if (verdict->reason == ULP_REASON_NONE || verdict->reason == ULP_REASON_BYTES ||
 		    outcome->attempts >= plan->attempts)
