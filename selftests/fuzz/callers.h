@@ -92,7 +92,8 @@ static bool fuzz_errno_is_known(enum fuzz_op op, int error)
 }
 
 static const char * const fuzz_op_names[] = {
-	"any", "QUERY", "SESSION_OPEN", "MAP", "UNMAP", "TRANSACT", "DEBUG"
+	"any", "QUERY", "SESSION_OPEN", "MAP", "UNMAP", "TRANSACT", "RELEASE",
+	"DEBUG"
 };
 
 static int fuzz_ioctl(enum fuzz_op op, int fd, unsigned long cmd, uint64_t arg)
@@ -115,7 +116,7 @@ static bool fuzz_reason_fits(int error, uint32_t reason)
 	case EADDRINUSE:
 		return reason == ULP_REASON_IP || reason == ULP_REASON_STACK ||
 		       reason == ULP_REASON_SIGRETURN || reason == ULP_REASON_NO_STACK ||
-		       reason == ULP_REASON_REGISTER;
+		       reason == ULP_REASON_REGISTER || reason == ULP_REASON_MEMORY;
 	case ETIME:
 		return reason == ULP_REASON_FREEZE_LIMIT;
 	case ESTALE:

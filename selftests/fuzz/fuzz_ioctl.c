@@ -71,7 +71,7 @@ static void op_debug(struct fuzz_thread *t)
 static void op_raw(struct fuzz_thread *t)
 {
 	static const unsigned long known[] = {
-		ULP_QUERY, ULP_SESSION_OPEN, ULP_MAP, ULP_TRANSACT, ULP_DEBUG,
+		ULP_QUERY, ULP_SESSION_OPEN, ULP_MAP, ULP_TRANSACT, ULP_RELEASE, ULP_DEBUG,
 	};
 	unsigned long cmd = FUZZ_PICK(&t->random, known);
 	int fd = fuzz_below(&t->random, 4) ? fuzz_session(t, fuzz_any_slot(t)) : t->caller->device;
@@ -124,6 +124,25 @@ static void op_query(struct fuzz_thread *t)
 		fuzz_wrong("QUERY answers %s to argument %u", strerror(-ret), bad);
 }
 
+/* Whatever it is that the session holds; other threads use it. */
+static void op_release(struct fuzz_thread *t)
+{
+	struct ulp_release args = { .size = sizeof(args) };
+	unsigned int bad = fuzz_below(&t->random, 20);
+	int ret;
+
+	if (bad == 0)
+		args.flags = 1U << fuzz_below(&t->random, 32);
+	if (bad == 1)
+		args.size = fuzz_below(&t->random, sizeof(args));
+	fuzz_arena_begin(t->arena);
+	ret = fuzz_ioctl(FUZZ_OP_RELEASE, fuzz_session(t, fuzz_any_slot(t)), ULP_RELEASE,
+			 (uintptr_t)t->arena->view +
+			 fuzz_arena_args(t->arena, &args, sizeof(args)));
+	if (!ret && bad < 2 && t->arena->steady)
+		fuzz_wrong("RELEASE succeeds with bad argument %u", bad);
+}
+
 static void operate(struct fuzz_thread *t)
 {
 	switch (fuzz_below(&t->random, 32)) {
@@ -148,7 +167,10 @@ static void operate(struct fuzz_thread *t)
 	case 13 ... 16:
 		fuzz_op_unmap(t);
 		break;
-	case 17 ... 18:
+	case 17:
+		op_release(t);
+		break;
+	case 18 ... 19:
 		if (t->caller->debug)
 			op_debug(t);
 		break;
@@ -575,7 +597,7 @@ static void print_reasons(const char *what, const uint64_t *reasons)
 {
 	static const char * const names[FUZZ_REASONS] = {
 		"none", "ip", "stack", "sigreturn", "no-stack", "freeze-limit", "bytes", "page",
-		"new-threads", "fault", "register", "lock",
+		"new-threads", "fault", "register", "lock", "memory",
 	};
 	unsigned int i;
 

@@ -168,7 +168,8 @@ static void fuzz_plan_spoil(struct fuzz_thread *t, struct fuzz_plan *plan)
 	plan->must_fail = true;
 	switch (fuzz_below(&t->random, 14)) {
 	case 0:
-		args->size = fuzz_below(&t->random, sizeof(*args));
+		/* as long as it was in the first version is long enough */
+		args->size = fuzz_below(&t->random, offsetof(struct ulp_transact, subject));
 		return;
 	case 1:
 		args->flags |= 32U << fuzz_below(&t->random, 27);
