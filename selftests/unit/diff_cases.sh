@@ -9,5 +9,11 @@
 . "$(dirname "$0")/../flow/diff/cases.lib"
 ULP_TOOL=$O/selftests/bench/ulp-tool-ptrace
 
+# processes that are no children of ours
+if [ "$(id -u)" != 0 ] && [ "$(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null)" != 0 ]; then
+	echo "1..0 # SKIP not root, and ptrace is for children only"
+	exit 4
+fi
+
 mapfile -t all < <(cd "$CASES" && printf '%s\n' *.*/ | tr -d /)
 run_cases "${all[@]}"
