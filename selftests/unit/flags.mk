@@ -64,3 +64,4 @@ $(B)/unit/test_stub: $(foreach name,universe zlib outer $(STUB_BUILDS:%=outer%),
 LDLIBS_unit/test_stub := -ldl
 CFLAGS_unit/test_stub := -Wno-sign-compare
 LDLIBS_unit/container_show := $(O)/libulp/libulp.a $(LIBULP_LIBS)
+$(B)/unit/container_show: $(wildcard $(O)/libulp/libulp.a)

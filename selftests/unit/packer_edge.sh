@@ -174,6 +174,25 @@ test_code_models() {
 	differ 1 "${PAIRS[@]}"
 }
 
+# Descriptors of thread-local variables, which the linker took away in a program.
+test_relaxed_descriptors() {
+	objects x -mtls-dialect=gnu2 <<-END
+	static __thread int mine = 5;
+	__thread int ours = 7;
+	#ifdef FIXED
+	int f(int x) { mine += x; return mine + ours + 1; }
+	#else
+	int f(int x) { mine += x; return mine + ours; }
+	#endif
+	int main(int argc, char **argv) { (void)argv; return f(argc); }
+	END
+	$CC -pie -Wl,--build-id=sha1 -O2 -fPIC -mtls-dialect=gnu2 -x c -o "$WORK/target.so" \
+		"$WORK/x.src" || fail "cannot link"
+	strip "$WORK/target.so"
+	made
+	replaces f
+}
+
 # two_libraries - a.so and b.so, which uses it; objects a and b
 two_libraries() {
 	objects a <<-END
@@ -261,5 +280,5 @@ test_program_and_library() {
 }
 
 run_tests test_folded test_aliases_are_one test_instrumented test_dwz \
-	test_debug_changes_no_code test_new_destructor test_label_in_variable test_code_models \
+	test_debug_changes_no_code test_new_destructor test_label_in_variable test_code_models test_relaxed_descriptors \
 	test_two_targets test_directory test_program_and_library

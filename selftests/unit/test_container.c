@@ -507,19 +507,6 @@ TEST_F(container, reads_relocations)
 	EXPECT_EQ(relocations[0].target, targets);
 }
 
-TEST_F(container, reads_imports)
-{
-	const struct ulp_patch_relocation *relocations;
-	struct ulp_container_relocation *raw = relocation(self);
-
-	raw->flags = ULP_RELOCATION_IMPORT | ULP_RELOCATION_WEAK;
-	raw->value = 0;
-	reseal(self);
-	ASSERT_EQ(read_it(self), 0);
-	ASSERT_EQ(ulp_patch_relocations(self->patch, &relocations), 1);
-	EXPECT_TRUE(relocations[0].import);
-}
-
 #define RELOCATION	((struct ulp_container_relocation *)entry(self, ULP_TABLE_RELOCATION, 0))
 #define REFUSED_RELOCATION(text, change)	REFUSED(text, relocation(self); change)
 
@@ -541,15 +528,6 @@ TEST_F(container, refuses_hostile_relocations)
 	REFUSED_RELOCATION("not in the patch", RELOCATION->place = ~0ULL);
 	REFUSED_RELOCATION("not in the patch", RELOCATION->place = ~0ULL - 7);
 	REFUSED_RELOCATION("not in the patch", RELOCATION->place = 1ULL << 40);
-	/* bound by a name: in data, without an address, and not the patch's own */
-	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_IMPORT);
-	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_WEAK);
-	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_IMPORT |
-			   ULP_RELOCATION_OWN; RELOCATION->value = 0);
-	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_IMPORT;
-			   RELOCATION->value = 0; RELOCATION->place = FUNCTION(0)->new_value);
-	REFUSED_RELOCATION("bound by a name", RELOCATION->flags = ULP_RELOCATION_IMPORT;
-			   RELOCATION->value = 0; RELOCATION->type = R_X86_64_PC32);
 	REFUSED_RELOCATION("needs a newer version", RELOCATION->type = R_X86_64_DTPOFF64);
 	REFUSED_RELOCATION("bounds of the relocation table", TABLE(RELOCATION)->count = ~0U);
 }
@@ -566,6 +544,41 @@ static Elf64_Phdr *phdr_of(box *b, uint32_t type, uint32_t flags)
 }
 
 #define PHDR_OF(type, flags)	phdr_of(self, type, flags)
+/* A relocation that is bound by a name, into the first writable bytes. */
+static struct ulp_container_relocation *bound_by_name(box *b)
+{
+	struct ulp_container_relocation *raw = relocation(b);
+
+	raw->place = phdr_of(b, PT_LOAD, PF_W)->p_vaddr;
+	raw->flags = ULP_RELOCATION_IMPORT;
+	raw->value = 0;
+	return raw;
+}
+
+TEST_F(container, reads_imports)
+{
+	const struct ulp_patch_relocation *relocations;
+
+	bound_by_name(self)->flags |= ULP_RELOCATION_WEAK;
+	reseal(self);
+	ASSERT_EQ(read_it(self), 0);
+	ASSERT_EQ(ulp_patch_relocations(self->patch, &relocations), 1);
+	EXPECT_TRUE(relocations[0].import);
+}
+
+#define REFUSED_IMPORT(change)	\
+	REFUSED("bound by a name", bound_by_name(self); change)
+
+/* In data, without an address, and not the patch's own. */
+TEST_F(container, refuses_hostile_imports)
+{
+	REFUSED_IMPORT(RELOCATION->value = 8);
+	REFUSED_IMPORT(RELOCATION->flags = ULP_RELOCATION_WEAK);
+	REFUSED_IMPORT(RELOCATION->flags |= ULP_RELOCATION_OWN);
+	REFUSED_IMPORT(RELOCATION->place = FUNCTION(0)->new_value);
+	REFUSED_IMPORT(RELOCATION->type = R_X86_64_PC32);
+}
+
 #define LAST_SHDR		SHDR(EHDR->e_shnum - 1)
 
 TEST_F(container, refuses_a_hostile_object)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Thread-local variables by descriptors, which the linker takes away in programs.
+ * Thread-local variables by descriptors.
  *
- * FLAVOURS desc descexe
- * VM descexe
+ * FLAVOURS desc
+ * VM desc
  * ASK 1 | 6 11 | 106 111 | 8 13
  */
 #include "case.h"
