@@ -195,9 +195,9 @@ enum ulp_map_flags {
  * target's memory cgroup; of a regular file, and at most 256 MiB long.  It is
  * uncommitted until a transaction of this session with
  * %ULP_TRANSACT_COMMIT_MAPS succeeds: closing the session unmaps what is
- * uncommitted, unless a thread may be in it or another session does not let go
- * of the target for 5 s; the kernel log tells what stayed.  The ranges below mmap_min_addr
- * and above the user address space are refused.
+ * uncommitted, unless a thread may be in it; the kernel log tells what stayed.
+ * While another session is in a transaction, it is unmapped behind that one.
+ * The ranges below mmap_min_addr and above the user address space are refused.
  *
  * Errors: EEXIST, EINVAL, E2BIG (out_max_maps), EBADF, EPERM, ESRCH, ENOMEM,
  * and what the file's mmap says.
