@@ -202,6 +202,15 @@ static int verify_bytes(struct ulp_target *target, const char *name, uint64_t ad
 	return err;
 }
 
+struct span {
+	uint64_t start, length;
+};
+
+static bool overlap(const struct span *a, const struct span *b)
+{
+	return a->start < b->start + b->length && b->start < a->start + a->length;
+}
+
 /*
  * Another patch may own the same entry: then this one goes on top of it.  Bytes
  * that two patches share in any other way cannot be stacked.
@@ -215,9 +224,7 @@ static int check_overlap(struct ulp_target *target, const struct ulp_record_func
 			continue;
 		for (uint32_t k = 0; k < found->record->nr_functions; k++) {
 			const struct ulp_record_function *o = &found->functions[k];
-			const struct {
-				uint64_t start, length;
-			} ours[] = {
+			const struct span ours[] = {
 				{ f->entry, f->entry_length }, { f->island, f->island_length },
 			}, theirs[] = {
 				{ o->entry, o->entry_length }, { o->island, o->island_length },
@@ -226,8 +233,7 @@ static int check_overlap(struct ulp_target *target, const struct ulp_record_func
 				    o->island == f->island;
 
 			for (size_t n = 0; n < 4 && !same; n++)
-				if (ours[n / 2].start < theirs[n % 2].start + theirs[n % 2].length &&
-				    theirs[n % 2].start < ours[n / 2].start + ours[n / 2].length)
+				if (overlap(&ours[n / 2], &theirs[n % 2]))
 					return ulp_err(target->ctx, -ULP_E_FOREIGN_HOOK,
 						       "%s (pid %d): patch %s (%.12s) changes bytes at 0x%lx too, in another way; revert it first",
 						       target->name, target->pid, found->name,

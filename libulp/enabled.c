@@ -40,7 +40,7 @@ struct ulp_enabled {
 
 static bool is_ours(const struct stat *st)
 {
-	return (!st->st_uid || st->st_uid == geteuid()) && !(st->st_mode & (S_IWGRP | S_IWOTH));
+	return (!st->st_uid || st->st_uid == geteuid()) && !(st->st_mode & 0022);
 }
 
 /* 0 with *@fd open, or the code; -ENOENT without text if there is no directory. */
@@ -176,7 +176,8 @@ static int read_entry(struct ulp_enabled *list, int directory, struct ulp_enable
 	snprintf(path, sizeof(path), "%s/%s", list->directory, entry->file);
 	if (!is_name(entry->file))
 		return ulp_err(ctx, -ULP_E_CONTAINER,
-			       "%s: not the name of an enabled patch: not used; move it away", path);
+			       "%s: not the name of an enabled patch: not used; move it away",
+			       path);
 	fd = openat(directory, entry->file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return ulp_err(ctx, -errno, "%s: %s", path, strerror(errno));
@@ -300,7 +301,8 @@ static int lock_directory(struct ulp_context *ctx, const char *directory, int *f
 
 static int write_file(int directory, const char *name, const uint8_t *data, size_t size)
 {
-	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int fd = openat(directory, name,
+			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	size_t done = 0;
 	int err = 0;
 
@@ -329,7 +331,9 @@ static unsigned long next_order(const struct ulp_enabled *list)
 	unsigned long order = 0, last;
 
 	for (size_t i = 0; i < list->nr; i++) {
-		last = is_name(list->entries[i].file) ? strtoul(list->entries[i].file, NULL, 10) : 0;
+		const char *file = list->entries[i].file;
+
+		last = is_name(file) ? strtoul(file, NULL, 10) : 0;
 		if (last > order)
 			order = last;
 	}
@@ -343,7 +347,8 @@ static int check_dependencies(const struct ulp_enabled *list, const struct ulp_p
 
 		for (size_t k = 0; k < list->nr && !found; k++)
 			found = list->entries[k].patch &&
-				!strcmp(ulp_patch_id(list->entries[k].patch), patch->dependencies[i]);
+				!strcmp(ulp_patch_id(list->entries[k].patch),
+					patch->dependencies[i]);
 		if (!found)
 			return ulp_err(list->ctx, -ULP_E_DEPENDENCY,
 				       "%s: it needs patch %.12s, which is not enabled; enable that first",

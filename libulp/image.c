@@ -96,7 +96,7 @@ static int text_open(struct ulp_patch *patch)
 
 		if (!is_private(patch, s))
 			err = ulp_memfd_write(fd, patch->data + s->offset, s->filesz,
-					s->vaddr - image_base(patch));
+					       s->vaddr - image_base(patch));
 	}
 	if (!err)
 		err = ulp_memfd_seal(fd);
@@ -497,7 +497,7 @@ static int image_write(struct ulp_target *target, struct ulp_patch *patch,
 
 		if (is_private(patch, s))
 			err = ulp_memfd_write(image->fd, bytes + s->vaddr, s->memsz,
-					image->head + s->vaddr - base);
+					       image->head + s->vaddr - base);
 	}
 	if (!err)
 		err = ulp_memfd_seal(image->fd);
@@ -564,7 +564,7 @@ int ulp_image_prepare(struct ulp_target *target, struct ulp_patch *patch,
 }
 
 int ulp_map_piece(struct ulp_target *target, int session, uint32_t flags, int fd,
-		     uint64_t offset, uint64_t addr, uint64_t length)
+		  uint64_t offset, uint64_t addr, uint64_t length)
 {
 	int err = ulp_sys_map(session, flags, fd, offset, addr, length);
 
@@ -597,12 +597,12 @@ static int map_writable(struct ulp_target *target, const struct ulp_patch *patch
 		relro = end;
 	if (relro > start)
 		err = ulp_map_piece(target, session, 0, image->fd, start + shift,
-				start + image->bias, relro - start);
+				    start + image->bias, relro - start);
 	else
 		relro = start;
 	if (!err && relro < end)
 		err = ulp_map_piece(target, session, ULP_MAP_WRITE, image->fd, relro + shift,
-				relro + image->bias, end - relro);
+				    relro + image->bias, end - relro);
 	return err;
 }
 
@@ -627,9 +627,9 @@ int ulp_image_map(struct ulp_target *target, struct ulp_patch *patch,
 			err = map_writable(target, patch, image, session, start, end);
 		else
 			err = ulp_map_piece(target, session, s->flags & PF_X ? ULP_MAP_EXEC : 0,
-					patch->private_text ? image->fd : patch->text_fd,
-					start - base + (patch->private_text ? image->head : 0),
-					start + image->bias, end - start);
+					    patch->private_text ? image->fd : patch->text_fd,
+					    start - base + (patch->private_text ? image->head : 0),
+					    start + image->bias, end - start);
 	}
 	return err;
 }

@@ -209,7 +209,8 @@ static int record_read(struct ulp_target *target, const struct ulp_mapping *mapp
 	    ulp_memory_read(target, mapping->start, &head, sizeof(head)) ||
 	    head.magic != ULP_RECORD_MAGIC)
 		return 0;
-	if (head.version != ULP_RECORD_VERSION || head.header_size < offsetof(struct ulp_record, table) ||
+	if (head.version != ULP_RECORD_VERSION ||
+	    head.header_size < offsetof(struct ulp_record, table) ||
 	    head.size < sizeof(head) || head.size > ULP_RECORD_MAX ||
 	    head.size > mapping->end - mapping->start) {
 		ulp_log(target->ctx, ULP_LOG_WARN,

@@ -77,11 +77,11 @@ int ulp_universe_check(struct ulp_target *target, const struct ulp_plan *plan)
 	if (!(target->ctx->features & ULP_FEATURE_UNIVERSE))
 		why = "ulp.ko is too old for it";
 	else if (!has_rdfsbase(target))
-		why = "the processor or the kernel does not let programs read their thread pointer (RDFSBASE)";
+		why = "programs cannot read their thread pointer here (RDFSBASE)";
 	else if (has_shadow_stack(target))
 		why = "it has shadow stacks";
 	else if (plan->scan_memory)
-		why = "its program switches user contexts itself (makecontext), and what a thread runs is not bound to that thread";
+		why = "its program switches user contexts itself (makecontext), threads do not own what they run";
 	else if (plan->check_stack)
 		why = "--check-stack is about all threads at once";
 	if (!why)

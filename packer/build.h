@@ -34,8 +34,8 @@
 
 /*
  * The trees: ORIGINAL is what the build command builds, a copy of the unbuilt one;
- * FIXED is its copy with the diff.  A command sees one of them at scratch->place, which is the path of
- * the source itself where mount namespaces can be had: a build with absolute
+ * FIXED is its copy with the diff.  A command sees one of them at scratch->place,
+ * which is the path of the source itself where mount namespaces can be had: a build with absolute
  * paths is then the same build, and cannot reach the source.
  */
 enum tree { TREE_ORIGINAL, TREE_FIXED, NR_TREES };

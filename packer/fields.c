@@ -64,7 +64,7 @@ static void add_rela(struct fields *fields, uint64_t place, uint32_t type, size_
 		     int64_t addend)
 {
 	append(fields->relas, fields->nr_relas) =
-		(Elf64_Rela){ place, ELF64_R_INFO((uint64_t)symbol, type), addend };
+		(Elf64_Rela) { place, ELF64_R_INFO((uint64_t)symbol, type), addend };
 }
 
 /* An address of the target, or (MEANS_OWN) of the patch. */
@@ -95,7 +95,8 @@ static void add_import(struct fields *fields, uint64_t place, uint32_t type, int
 	}
 	append(fields->fixups, fields->nr_fixups) = (struct fixup){
 		.place = place, .addend = addend, .import = true, .weak = meaning->weak,
-		.type = type == R_X86_64_GLOB_DAT || type == R_X86_64_JUMP_SLOT ? R_X86_64_64 : type,
+		.type = type == R_X86_64_GLOB_DAT || type == R_X86_64_JUMP_SLOT ? R_X86_64_64 :
+										  type,
 		.target = meaning->part->number,
 		.name = meaning->version ? xasprintf("%s@%s", meaning->name, meaning->version) :
 					   meaning->name,

@@ -210,7 +210,8 @@ static void write_frame_hdr(struct layout *layout, uint8_t *image)
 
 		if (frame->kind != PIECE_FRAME || !frame->parent)
 			continue;
-		table[header[1]][0] = (int32_t)(code->piece->value + (uint64_t)code->addend - start);
+		table[header[1]][0] = (int32_t)(code->piece->value + (uint64_t)code->addend -
+						start);
 		table[header[1]++][1] = (int32_t)(frame->value - start);
 	}
 	if (layout->nr_frames) {

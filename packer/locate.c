@@ -224,8 +224,9 @@ static void commit_pointers(struct locator *locator, struct piece *data)
 					&bound.addr) || !bound.addr)
 			continue;
 		bound.addr -= (uint64_t)reference->to;
-		if (bound.imported && (!reference->symbol ||
-				       !same_without_version(reference->symbol->name, slot->symbol)))
+		if (bound.imported &&
+		    (!reference->symbol ||
+		     !same_without_version(reference->symbol->name, slot->symbol)))
 			continue;
 		bound.version = bound.imported ? slot->version : NULL;
 		commit_reference(locator, data, reference, &bound);

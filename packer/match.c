@@ -297,8 +297,8 @@ static bool relaxed(struct walk *walk, const uint8_t *ours, const uint8_t *their
  * General and local dynamic accesses of a library's code in a program, as long as they
  * were there with the call of __tls_get_addr(); 0: it is none.
  */
-static unsigned int relaxed_tls(struct walk *walk, const uint8_t *theirs, uint64_t addr, size_t left,
-				bool *good)
+static unsigned int relaxed_tls(struct walk *walk, const uint8_t *theirs, uint64_t addr,
+				size_t left, bool *good)
 {
 	static const uint8_t thread_pointer[] = { 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0 };
 	const struct reference *reference = walk->reference;
@@ -453,9 +453,9 @@ static bool match_one(struct walk *walk, uint64_t *at, uint64_t *addr)
 		}
 		nr = 0;
 		taken = b.length;
-	} else if (a.length != b.length || !same_but_fields(walk, *at, theirs, a.length, 0)) {
-		return other_code(walk, *at, *addr, theirs, left);
 	} else {
+		if (a.length != b.length || !same_but_fields(walk, *at, theirs, a.length, 0))
+			return other_code(walk, *at, *addr, theirs, left);
 		taken = b.length;
 	}
 	walk->reference += nr;

@@ -137,7 +137,7 @@ static bool stub_of_resolver(const struct part *part, uint64_t resolver, uint64_
 
 		if (strncmp(section->name, ".plt", 4) != 0)
 			continue;
-		for (uint64_t at = section->addr; at + 8 <= section->addr + section->size; at += 8) {
+		for (uint64_t at = section->addr, end = at + section->size; at + 8 <= end; at += 8) {
 			const struct slot *slot = slot_of_stub(part->slots, at);
 
 			if (slot && slot->type == R_X86_64_IRELATIVE && slot->value == resolver) {
@@ -599,7 +599,9 @@ bool select_pieces(struct patch *patch)
 		for (size_t i = 0; i < part->pairs->nr; i++) {
 			struct unit *unit = &part->pairs->pairs[i].patched;
 
-			for (size_t k = 0; k < unit->nr_pieces && !part->pairs->pairs[i].absent; k++)
+			if (part->pairs->pairs[i].absent)
+				continue;
+			for (size_t k = 0; k < unit->nr_pieces; k++)
 				good &= select_changed(part, unit->pieces[k]);
 		}
 	}

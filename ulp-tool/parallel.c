@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Several processes at once: a pool of workers, each with its own context and
- * its own copy of the patches; for one process the tool's own will do.  What they leave is shown in the order of the
- * selection, as soon as all before it is there.
+ * its own copy of the patches; for one process the tool's own will do.  What they
+ * leave is shown in the order of the selection, as soon as all before it is there.
  */
 #include <errno.h>
 #include <pthread.h>

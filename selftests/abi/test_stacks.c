@@ -294,8 +294,8 @@ TEST_F(check, code_of_32_bits)
 
 	START(runs_32bit, 1);
 	text = self->shared->value;
-	ASSERT_TRUE(RAW_WAIT(!raw_read_mem(self->pid, self->shared->tid - RAW_PAGE - 4, &turns, 4) &&
-			     turns));
+	ASSERT_TRUE(RAW_WAIT(!raw_read_mem(self->pid, self->shared->tid - RAW_PAGE - 4, &turns,
+					   4) && turns));
 	/* where it is */
 	EXPECT_EQ(-EADDRINUSE, CHECK(&args, text, text + 4));
 	EXPECT_EQ(ULP_REASON_IP, args.out_reason);

@@ -295,7 +295,8 @@ static void fuzz_check_answer(struct fuzz_thread *t, const struct fuzz_plan *pla
 	fuzz_reason(FUZZ_OP_TRANSACT, ret, out->out_reason);
 	fuzz_longest(out->out_max_freeze_ns);
 	fuzz_keep_stale(t, out);
-	if (out->out_attempts > plan->args.attempts || out->out_stack_size > plan->args.stack_size ||
+	if (out->out_attempts > plan->args.attempts ||
+	    out->out_stack_size > plan->args.stack_size ||
 	    out->out_freeze_ns > out->out_max_freeze_ns || out->out_parked > out->out_threads ||
 	    out->out_asleep > out->out_threads || out->out_rescanned > out->out_threads ||
 	    (out->out_range && out->out_range >= plan->args.nr_ranges) ||

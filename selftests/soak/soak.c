@@ -335,7 +335,8 @@ static bool parse(char *text)
 		victim->program = what;
 	} else {
 		victim->pid = atoi(who);
-		victim->kind = !strcmp(what, "steady") ? STEADY : !strcmp(what, "busy") ? BUSY : ANY;
+		victim->kind = !strcmp(what, "steady") ? STEADY :
+			       !strcmp(what, "busy") ? BUSY : ANY;
 	}
 	while ((file = strsep(&text, ",")) && victim->nr_files < PATCHES_MAX)
 		victim->files[victim->nr_files++] = file;
@@ -428,7 +429,7 @@ static unsigned int look_closely(struct leaks *leaks, const struct leaks *before
 	if (before) {
 		grown += leaks->objects > before->objects;
 		grown += leaks->areas > before->areas;
-		/* of the rest of the kernel's: a leak is one object in each operation, or in every fourth */
+		/* of the rest: a leak is one object in each operation, or in every fourth */
 		grown += leaks_compare_slab(before, leaks, 1000 + operations / 4);
 		grown += leaks->vmalloc_kb > before->vmalloc_kb + 256;
 		grown += leaks->descriptors > before->descriptors;

@@ -24,6 +24,7 @@ static const char *const names[] = {
 	"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13",
 	"r14", "r15",
 };
+
 #define REGISTERS	15
 uint64_t stub_given[REGISTERS], stub_found[REGISTERS], stub_sp[2];
 
@@ -229,7 +230,8 @@ TEST_F(stub, finds_the_thread_wherever_it_is)
 	}
 	/* all other words full of other threads, and of this one where it is not looked for */
 	for (size_t i = 0; i < ULP_UNIVERSE_WORDS; i++)
-		self->table[i] = i / 8 * 8 == starts[0] || i / 8 * 8 == starts[1] ? base + 64 : base;
+		self->table[i] = base +
+				 64 * (i / 8 * 8 == starts[0] || i / 8 * 8 == starts[1]);
 	EXPECT_EQ(0x4711, forth());
 	EXPECT_EQ(12, back());
 }

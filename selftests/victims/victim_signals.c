@@ -153,7 +153,10 @@ int main(void)
 		{ "answer", answer },
 		{ NULL, NULL },
 	};
-	struct sigaction action = { .sa_sigaction = on_queued, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct sigaction action = {
+		.sa_sigaction = on_queued,
+		.sa_flags = SA_SIGINFO | SA_RESTART,
+	};
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2 };
 	pthread_t thread;
 	sigset_t set;
