@@ -355,8 +355,11 @@ static enum part in_elf(struct question *question, const char *path, int fd, Elf
 		return PART_NO;		/* another unit's, though it may look the same */
 	if (is_object(question, data, size))
 		return PART_YES;	/* it was renamed or copied */
-	/* of several, by ld -r, which may have been called by itself */
-	return is_linked(question->calls, path) ? linked_into(question, path) : PART_MAYBE;
+	/* of several, by ld -r */
+	if (is_linked(question->calls, path))
+		return linked_into(question, path);
+	/* which may have been called by itself; but crti.o and the like are the system's */
+	return scratch_inside(question->scratch, path) ? PART_MAYBE : PART_NO;
 }
 
 static enum part in_file(struct question *question, const char *path)

@@ -403,18 +403,24 @@ test_cmake() {
 	functions other
 }
 
-# libtool compiles twice: with -fPIC for the library, without for the archive.
+# libtool compiles twice: with -fPIC for the library, without for the archive; and it
+# names the start files when it links C++.
 test_compiled_twice() {
 	project
+	# one function is the same in both, one is not
+	sed -i 's/^int other/int others = 1;\n&/; s/+ 1;/+ others++;/' "$PROJ/src/b.c"
+	echo 'int plain(int x) { return x * 7 + 2; }' >>"$PROJ/src/b.c"
 	cat >"$PROJ/Makefile" <<-'END'
 	.RECIPEPREFIX = >
 	CFLAGS = -O2 -fno-inline -Isrc
+	startfile = $(shell $(CC) -print-file-name=$(1))
 	all: libab.so prog
 	libab.so:
 	>mkdir -p .libs
 	>for n in a b; do $(CC) $(CFLAGS) -fPIC -DPIC -c src/$$n.c -o .libs/$$n.o; done
 	>for n in a b; do $(CC) $(CFLAGS) -c src/$$n.c -o $$n.o; done
-	>$(CC) -shared -Wl,--build-id -o $@ .libs/a.o .libs/b.o
+	>$(CC) -shared -nostdlib $(call startfile,crti.o) $(call startfile,crtbeginS.o) .libs/a.o .libs/b.o \
+	> -Wl,--build-id -lc $(call startfile,crtendS.o) $(call startfile,crtn.o) -o $@
 	>ar rc libab.a a.o b.o
 	prog: libab.so
 	>$(CC) $(CFLAGS) -DMAIN -Wl,--build-id -o $@ src/main.c libab.a
