@@ -22,12 +22,14 @@
 
 static u32 ulp_bucket_1(u64 fs_base)
 {
-	return ((fs_base * _AC(ULP_UNIVERSE_HASH_1, ULL)) >> ULP_UNIVERSE_SHIFT) * ULP_UNIVERSE_BUCKET;
+	return ((fs_base * _AC(ULP_UNIVERSE_HASH_1, ULL)) >> ULP_UNIVERSE_SHIFT) *
+	       ULP_UNIVERSE_BUCKET;
 }
 
 static u32 ulp_bucket_2(u64 fs_base)
 {
-	return ((fs_base * _AC(ULP_UNIVERSE_HASH_2, ULL)) >> ULP_UNIVERSE_SHIFT) * ULP_UNIVERSE_BUCKET;
+	return ((fs_base * _AC(ULP_UNIVERSE_HASH_2, ULL)) >> ULP_UNIVERSE_SHIFT) *
+	       ULP_UNIVERSE_BUCKET;
 }
 
 /* A word of the table in the target. */

@@ -96,7 +96,7 @@ static int text_open(struct ulp_patch *patch)
 
 		if (!is_private(patch, s))
 			err = ulp_memfd_write(fd, patch->data + s->offset, s->filesz,
-					       s->vaddr - image_base(patch));
+					      s->vaddr - image_base(patch));
 	}
 	if (!err)
 		err = ulp_memfd_seal(fd);
@@ -497,7 +497,7 @@ static int image_write(struct ulp_target *target, struct ulp_patch *patch,
 
 		if (is_private(patch, s))
 			err = ulp_memfd_write(image->fd, bytes + s->vaddr, s->memsz,
-					       image->head + s->vaddr - base);
+					      image->head + s->vaddr - base);
 	}
 	if (!err)
 		err = ulp_memfd_seal(image->fd);

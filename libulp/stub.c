@@ -94,7 +94,8 @@ static size_t target_of(const struct ulp_patch *patch, uint32_t function)
 {
 	size_t t = 0;
 
-	while (function >= patch->raw_targets[t].first_function + patch->raw_targets[t].nr_functions)
+	while (function >= patch->raw_targets[t].first_function +
+			   patch->raw_targets[t].nr_functions)
 		t++;
 	return t;
 }

@@ -81,7 +81,7 @@ int ulp_universe_check(struct ulp_target *target, const struct ulp_plan *plan)
 	else if (has_shadow_stack(target))
 		why = "it has shadow stacks";
 	else if (plan->scan_memory)
-		why = "its program switches user contexts itself (makecontext), threads do not own what they run";
+		why = "its program switches user contexts (makecontext), which are not threads";
 	else if (plan->check_stack)
 		why = "--check-stack is about all threads at once";
 	if (!why)

@@ -142,7 +142,8 @@ int cmd_pack(int argc, char **argv)
 	if (!plan.name)
 		plan.name = default_name(pack.description, ".dsc");
 	if (!check_target(&target) ||
-	    !check_patch(&patch, &target, pack.options.allow_exceptions) || !resolve(&plan, &desc) || !place(&plan))
+	    !check_patch(&patch, &target, pack.options.allow_exceptions) ||
+	    !resolve(&plan, &desc) || !place(&plan))
 		return EXIT_FAILED;
 	out = pack.out ? pack.out : patch.path;
 	if (!emit(&plan, 1, out, id))

@@ -134,10 +134,11 @@ static bool stub_of_resolver(const struct part *part, uint64_t resolver, uint64_
 
 	for (size_t i = 0; i < object->nr_sections; i++) {
 		const struct section *section = &object->sections[i];
+		const uint64_t end = section->addr + section->size;
 
 		if (strncmp(section->name, ".plt", 4) != 0)
 			continue;
-		for (uint64_t at = section->addr, end = at + section->size; at + 8 <= end; at += 8) {
+		for (uint64_t at = section->addr; at + 8 <= end; at += 8) {
 			const struct slot *slot = slot_of_stub(part->slots, at);
 
 			if (slot && slot->type == R_X86_64_IRELATIVE && slot->value == resolver) {

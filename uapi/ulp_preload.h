@@ -41,7 +41,7 @@ struct ulp_preload_note {
 #define ULP_PRELOAD_MAGIC	0x6f6c657270504c55ULL
 #define ULP_PRELOAD_VERSION	1
 /** define ULP_PRELOAD_MAX - the block is never larger than this many bytes */
-#define ULP_PRELOAD_MAX		(1U << 20)
+#define ULP_PRELOAD_MAX		0x100000
 
 /**
  * enum ulp_preload_state - whether patches may be applied

@@ -345,7 +345,8 @@ static void check_patchable(pid_t pid, pid_t tid, const struct fuzz_shared *shar
 	do {
 		struct ulp_transact args = raw_transact_args();
 
-		if (pread(mem, &a, 4, writes[0].addr) != 4 || pread(mem, &b, 4, writes[1].addr) != 4)
+		if (pread(mem, &a, 4, writes[0].addr) != 4 ||
+		    pread(mem, &b, 4, writes[1].addr) != 4)
 			break;
 		value = fuzz_value((a + 1) % FUZZ_VALUES);
 		args.ranges = (uintptr_t)ranges;

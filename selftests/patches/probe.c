@@ -108,18 +108,24 @@ static void probe_sort(char *out, size_t size)
 static const char *name_of(int n)
 {
 	switch (n) {
-	case 0: return "none";
-	case 1: return own_exported == 11 ? "one" : "uno";
+	case 0:
+		return "none";
+	case 1:
+		return own_exported == 11 ? "one" : "uno";
 	case 2:
 		zeroes[1]++;
 		return "two";
-	case 3: return getenv("HOME") ? "three" : "tre";
+	case 3:
+		return getenv("HOME") ? "three" : "tre";
 	case 4:
 		calls++;
 		return "four";
-	case 5: return words[1];
-	case 6: return "six";
-	default: return "many";
+	case 5:
+		return words[1];
+	case 6:
+		return "six";
+	default:
+		return "many";
 	}
 }
 
