@@ -524,6 +524,21 @@ u32 ulp_stack_check(const struct ulp_plan *plan, struct mm_struct *mm,
 	return verdict->reason;
 }
 
+/*
+ * It begins with a stack: with the kernel's, or behind a guard page.  Without, what is
+ * below may be anything, a coroutine's stack too, that was mapped next to it.
+ */
+static bool ulp_vma_guarded(struct mm_struct *mm, struct vm_area_struct *vma)
+{
+	struct vm_area_struct *below;
+
+	if (vma->vm_flags & VM_GROWSDOWN)
+		return true;
+	below = find_vma(mm, vma->vm_start - 1);
+	return below && below->vm_end == vma->vm_start &&
+	       !(below->vm_flags & (VM_READ | VM_WRITE | VM_EXEC));
+}
+
 /* The whole stack of a thread that was started there has been checked. */
 static bool ulp_vma_is_stack(struct mm_struct *mm, struct ulp_target *target,
 			     struct vm_area_struct *vma)
@@ -533,6 +548,8 @@ static bool ulp_vma_is_stack(struct mm_struct *mm, struct ulp_target *target,
 	unsigned long fs;
 	u32 i;
 
+	if (!ulp_vma_guarded(mm, vma))
+		return false;
 	for (i = 0; i < ulp_target_size(target); i++) {
 		task = target->threads[i].task;
 		if (!ulp_task_lives_in(task, mm) || !ulp_arch_copy_regs(task, &regs) ||

@@ -34,6 +34,18 @@ test_inside_stop_machine() {
 	end_victim
 }
 
+# A thread's stack without a guard page does not hide what is below it.
+test_below_a_stack() {
+	start_victim coroutine "$VICTIMS/victim_coroutine"
+	expect started thread
+	expect suspended enter inside
+	refused apply 3 busy busy "${LONG[@]}"
+	json results.0.blocker.function=victim_call
+	expect 7 leave
+	apply busy "${LONG[@]}"
+	end_victim
+}
+
 test_elsewhere() {
 	start_victim coroutine "$VICTIMS/victim_coroutine"
 	expect suspended enter elsewhere
@@ -64,4 +76,4 @@ test_always() {
 	end_victim
 }
 
-run_tests test_inside test_inside_stop_machine test_elsewhere test_never test_always
+run_tests test_inside test_inside_stop_machine test_below_a_stack test_elsewhere test_never test_always

@@ -4,8 +4,10 @@
  *
  *	enter inside|elsewhere	it runs until it is there
  *	leave			it goes on to its end: what victim_call() returned, or 0
+ *	thread			one more sleeps, on a stack just above the coroutine's
  *	answer N
  */
+#include <pthread.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include "libvictim.h"
@@ -72,6 +74,28 @@ static void leave(const char *arg)
 	reply("%ld", returned);
 }
 
+static void *sleeper(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* The two stacks are one mapping: no guard page is between them. */
+static void start_thread(const char *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	(void)arg;
+	pthread_attr_init(&attr);
+	if (pthread_attr_setstack(&attr, stack + STACK, STACK) ||
+	    pthread_create(&thread, &attr, sleeper, NULL))
+		die("pthread_create");
+	pthread_attr_destroy(&attr);
+	reply("started");
+}
+
 static void answer(const char *arg)
 {
 	reply("%d", victim_answer(atoi(arg)));
@@ -82,11 +106,12 @@ int main(void)
 	static const struct victim_command commands[] = {
 		{ "enter", enter },
 		{ "leave", leave },
+		{ "thread", start_thread },
 		{ "answer", answer },
 		{ NULL, NULL },
 	};
 
-	stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stack == MAP_FAILED)
 		die("mmap");
 	return victim_talk(commands);
