@@ -38,17 +38,8 @@ static void visit_finish(struct visit *visit)
 
 void cmd_finish(struct tool *tool)
 {
-	struct selection selection = { 0 };
-
-	if (tool->nr_args) {
-		p_usage(tool, "%s takes no argument '%s'; a process is named with -p",
-			tool->command->name, tool->args[0]);
+	if (!takes_no_argument(tool))
 		return;
-	}
-	if (tool->document)
-		json_list(tool->document, "results");
-	if (!select_processes(tool, &selection))
-		visit_all(tool, &selection, visit_finish, "results");
+	visit_selected(tool, visit_finish, "results");
 	outcome_summary(tool);
-	selection_free(&selection);
 }

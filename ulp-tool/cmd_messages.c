@@ -76,19 +76,12 @@ static void visit_messages(struct visit *visit)
 
 void cmd_messages(struct tool *tool)
 {
-	struct selection selection = { 0 };
+	bool all;
 
-	if (tool->nr_args) {
-		p_usage(tool, "messages takes no argument '%s'; a process is named with -p",
-			tool->args[0]);
+	if (!takes_no_argument(tool))
 		return;
-	}
-	if (tool->document)
-		json_list(tool->document, "processes");
-	if (!select_processes(tool, &selection))
-		visit_all(tool, &selection, visit_messages, "processes");
-	if (selection.all && !tool->document && !tool->options.quiet)
+	all = visit_selected(tool, visit_messages, "processes");
+	if (all && !tool->document && !tool->options.quiet)
 		printf("%s: processes with the preload library: %zu\n", tool->name,
 		       tool->tally.success);
-	selection_free(&selection);
 }

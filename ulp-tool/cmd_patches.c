@@ -332,19 +332,12 @@ static void visit_patches(struct visit *visit)
 
 void cmd_patches(struct tool *tool)
 {
-	struct selection selection = { 0 };
+	bool all;
 
-	if (tool->nr_args) {
-		p_usage(tool, "%s takes no argument '%s'; a process is named with -p",
-			tool->command->name, tool->args[0]);
+	if (!takes_no_argument(tool))
 		return;
-	}
-	if (tool->document)
-		json_list(tool->document, "processes");
-	if (!select_processes(tool, &selection))
-		visit_all(tool, &selection, visit_patches, "processes");
-	if (selection.all && !tool->document && !tool->options.quiet)
+	all = visit_selected(tool, visit_patches, "processes");
+	if (all && !tool->document && !tool->options.quiet)
 		printf("%s: processes with patches: %zu, without: %zu\n", tool->name,
 		       tool->tally.success - tool->tally.hidden, tool->tally.hidden);
-	selection_free(&selection);
 }

@@ -67,7 +67,6 @@ static void visit_disable(struct visit *visit)
 
 void cmd_set_patchable(struct tool *tool)
 {
-	struct selection selection = { 0 };
 	bool enable;
 
 	if (tool->nr_args != 1 || (strcmp(tool->args[0], "enable") != 0 &&
@@ -76,10 +75,6 @@ void cmd_set_patchable(struct tool *tool)
 		return;
 	}
 	enable = !strcmp(tool->args[0], "enable");
-	if (tool->document)
-		json_list(tool->document, "results");
-	if (!select_processes(tool, &selection))
-		visit_all(tool, &selection, enable ? visit_enable : visit_disable, "results");
+	visit_selected(tool, enable ? visit_enable : visit_disable, "results");
 	outcome_summary(tool);
-	selection_free(&selection);
 }

@@ -203,6 +203,12 @@ typedef void (*visit_fn)(struct visit *visit);
 void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn,
 	       const char *list);
 
+/*
+ * For commands that are about processes alone: selects, and visits them.  Returns
+ * whether none was named, so that it was all of them.
+ */
+bool visit_selected(struct tool *tool, visit_fn fn, const char *list);
+
 /* output.c: text for people, and the exit status */
 enum color { COLOR_NONE, COLOR_GREEN, COLOR_YELLOW, COLOR_RED };
 
@@ -213,6 +219,8 @@ void p_err(struct tool *tool, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void p_usage(struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* For commands that have none; otherwise it is said. */
+bool takes_no_argument(struct tool *tool);
 /* For people only: not with --quiet. */
 void p_note(struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -220,6 +220,15 @@ void p_usage(struct tool *tool, const char *format, ...)
 	tool->tally.usage = true;
 }
 
+bool takes_no_argument(struct tool *tool)
+{
+	if (!tool->nr_args)
+		return true;
+	p_usage(tool, "%s takes no argument '%s'; a process is named with -p",
+		tool->command->name, tool->args[0]);
+	return false;
+}
+
 void p_note(struct tool *tool, const char *format, ...)
 {
 	char text[2048];

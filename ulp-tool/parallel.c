@@ -251,3 +251,18 @@ void visit_all(struct tool *tool, const struct selection *selection, visit_fn fn
 	free(pool.visits);
 	pthread_mutex_destroy(&pool.lock);
 }
+
+bool visit_selected(struct tool *tool, visit_fn fn, const char *list)
+{
+	struct selection selection = { 0 };
+	bool all;
+
+	/* it is in the document also if nobody is visited */
+	if (tool->document)
+		json_list(tool->document, list);
+	if (!select_processes(tool, &selection))
+		visit_all(tool, &selection, fn, list);
+	all = selection.all;
+	selection_free(&selection);
+	return all;
+}
