@@ -113,77 +113,76 @@ static void call_answer(struct raw_shared *shared)
 	pause();
 }
 
-TEST(exec)
-{
-	int status, sensor = sensor_open(LONG_NS);
-	struct ulp_load load;
+/* A program that has just been started, held at its first instruction. */
+FIXTURE(held) {
+	int sensor;
 	pid_t pid;
+	struct ulp_load load;
+};
 
-	ASSERT_LE(0, sensor);
-	pid = start_program();
-	ASSERT_TRUE(sensor_next(sensor, pid, &load));
-	EXPECT_EQ(sizeof(load), load.size);
-	EXPECT_EQ(ULP_PLACE_EXEC, load.place);
-	EXPECT_EQ(pid, load.tid);
-	EXPECT_FALSE(has_ended(pid, &status));
-	EXPECT_EQ(0, sensor_done(sensor, load.ticket));
-	EXPECT_TRUE(RAW_WAIT(has_ended(pid, &status)));
+FIXTURE_SETUP(held)
+{
+	self->sensor = sensor_open(LONG_NS);
+	ASSERT_LE(0, self->sensor);
+	self->pid = start_program();
+	ASSERT_TRUE(sensor_next(self->sensor, self->pid, &self->load));
+}
+
+FIXTURE_TEARDOWN(held)
+{
+}
+
+TEST_F(held, exec)
+{
+	int status;
+
+	EXPECT_EQ(sizeof(self->load), self->load.size);
+	EXPECT_EQ(ULP_PLACE_EXEC, self->load.place);
+	EXPECT_EQ(self->pid, self->load.tid);
+	EXPECT_FALSE(has_ended(self->pid, &status));
+	EXPECT_EQ(0, sensor_done(self->sensor, self->load.ticket));
+	EXPECT_TRUE(RAW_WAIT(has_ended(self->pid, &status)));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(-ENOENT, sensor_done(sensor, load.ticket));
-	close(sensor);
+	EXPECT_EQ(-ENOENT, sensor_done(self->sensor, self->load.ticket));
+	close(self->sensor);
 	/* and without it */
-	pid = start_program();
-	EXPECT_TRUE(RAW_WAIT(has_ended(pid, &status)));
+	self->pid = start_program();
+	EXPECT_TRUE(RAW_WAIT(has_ended(self->pid, &status)));
 	EXPECT_EQ(0, status);
 }
 
-TEST(killed_while_held)
+TEST_F(held, killed)
 {
-	int status, sensor = sensor_open(LONG_NS);
-	struct ulp_load load;
-	pid_t pid;
+	int status;
 
-	ASSERT_LE(0, sensor);
-	pid = start_program();
-	ASSERT_TRUE(sensor_next(sensor, pid, &load));
-	kill(pid, SIGKILL);
-	EXPECT_TRUE(RAW_WAIT(has_ended(pid, &status)));
+	kill(self->pid, SIGKILL);
+	EXPECT_TRUE(RAW_WAIT(has_ended(self->pid, &status)));
 	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_EQ(-ENOENT, sensor_done(sensor, load.ticket));
-	close(sensor);
+	EXPECT_EQ(-ENOENT, sensor_done(self->sensor, self->load.ticket));
+	close(self->sensor);
 }
 
 /* Others than fatal signals wait, and are not lost. */
-TEST(stopped_while_held)
+TEST_F(held, stopped)
 {
-	int status, sensor = sensor_open(LONG_NS);
-	struct ulp_load load;
-	pid_t pid;
+	int status;
 
-	ASSERT_LE(0, sensor);
-	pid = start_program();
-	ASSERT_TRUE(sensor_next(sensor, pid, &load));
-	kill(pid, SIGSTOP);
-	EXPECT_EQ(0, sensor_done(sensor, load.ticket));
-	EXPECT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	kill(self->pid, SIGSTOP);
+	EXPECT_EQ(0, sensor_done(self->sensor, self->load.ticket));
+	EXPECT_EQ(self->pid, waitpid(self->pid, &status, WUNTRACED));
 	EXPECT_TRUE(WIFSTOPPED(status));
-	kill(pid, SIGCONT);
-	EXPECT_TRUE(RAW_WAIT(has_ended(pid, &status)));
+	kill(self->pid, SIGCONT);
+	EXPECT_TRUE(RAW_WAIT(has_ended(self->pid, &status)));
 	EXPECT_EQ(0, status);
-	close(sensor);
+	close(self->sensor);
 }
 
-TEST(closed_while_held)
+TEST_F(held, closed)
 {
-	int status, sensor = sensor_open(LONG_NS);
-	struct ulp_load load;
-	pid_t pid;
+	int status;
 
-	ASSERT_LE(0, sensor);
-	pid = start_program();
-	ASSERT_TRUE(sensor_next(sensor, pid, &load));
-	close(sensor);
-	EXPECT_TRUE(RAW_WAIT(has_ended(pid, &status)));
+	close(self->sensor);
+	EXPECT_TRUE(RAW_WAIT(has_ended(self->pid, &status)));
 	EXPECT_EQ(0, status);
 }
 

@@ -110,6 +110,12 @@ static void has_split_stack(struct raw_shared *shared)
 	pause();
 }
 
+#define START_SPLIT(how) do {							\
+	self->shared->command = how;						\
+	START(has_split_stack, 1);						\
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));		\
+} while (0)
+
 /*
  * A thread whose own data are elsewhere: nothing shows where its stack ends but
  * what lies behind it.
@@ -119,9 +125,7 @@ TEST_F(check, name)								\
 {										\
 	struct ulp_transact args = raw_transact_args();				\
 										\
-	self->shared->command = how;						\
-	START(has_split_stack, 1);						\
-	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));		\
+	START_SPLIT(how);							\
 	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));		\
 	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);				\
 	EXPECT_EQ(self->shared->tid, args.out_tid);				\
@@ -143,9 +147,7 @@ TEST_F(check, name)								\
 {										\
 	struct ulp_transact args = raw_transact_args();				\
 										\
-	self->shared->command = how;						\
-	START(has_split_stack, 1);						\
-	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->shared->tid)));		\
+	START_SPLIT(how);							\
 	EXPECT_EQ(0, CHECK(&args, raw_call, raw_call_end)) {			\
 		TH_LOG("reason %u", args.out_reason);				\
 	}									\
