@@ -157,18 +157,7 @@ test_found() {
 
 # Which proof there is, and that a wrong one is no proof.
 test_proofs() {
-	objects x <<-END
-	static __attribute__((noinline)) int g(int x)
-	{
-	#ifdef FIXED
-		return x * 1234567 + (x >> 3) + 1;
-	#else
-		return x * 1234567 + (x >> 3);
-	#endif
-	}
-	int f(int x) { return g(x) + g(-x); }
-	END
-	target x
+	changed_static
 	made
 	grep -q 'named by its own' "$WORK/out" || fail "$(cat "$WORK/out")"
 	cp "$WORK/target.so" "$WORK/full.so"

@@ -74,18 +74,7 @@ test_instrumented() {
 
 # A debug file that dwz has compressed; the parts that several share are not needed.
 test_dwz() {
-	objects x <<-END
-	static __attribute__((noinline)) int g(int x)
-	{
-	#ifdef FIXED
-		return x * 1234567 + (x >> 3) + 1;
-	#else
-		return x * 1234567 + (x >> 3);
-	#endif
-	}
-	int f(int x) { return g(x) + g(-x); }
-	END
-	target x
+	changed_static
 	objcopy --only-keep-debug "$WORK/target.so" "$WORK/x.debug"
 	cp "$WORK/x.debug" "$WORK/y.debug"
 	strip "$WORK/target.so"
