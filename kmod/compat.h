@@ -7,9 +7,11 @@
 #define ULP_COMPAT_H
 
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/security.h>
+#include <linux/shmem_fs.h>
 #include <linux/task_work.h>
 #include <linux/uprobes.h>
 #include <linux/version.h>
@@ -68,6 +70,45 @@ static inline bool ulp_mm_capable(struct mm_struct *mm, int cap)
 	return capable(cap);
 #else
 	return ns_capable(mm->user_ns, cap);
+#endif
+}
+
+/* Newer files prepare what is mapped, instead of mapping it. */
+static inline bool ulp_file_has_mmap(const struct file *file)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+	return file->f_op->mmap;
+#else
+	return file->f_op->mmap || file->f_op->mmap_prepare;
+#endif
+}
+
+static inline void ulp_fops_set_mmap(struct file_operations *fops,
+				     int (*mmap)(struct file *file, struct vm_area_struct *vma))
+{
+	fops->mmap = mmap;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	fops->mmap_prepare = NULL;
+#endif
+}
+
+/* What mmap() has the file do to a mapping. */
+static inline int ulp_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+	return call_mmap(file, vma);
+#else
+	return vfs_mmap(file, vma);
+#endif
+}
+
+/* A file of zeroes that has no place, and is gone with its last user. */
+static inline struct file *ulp_zero_file(const char *name, loff_t size)
+{
+#ifdef mk_vma_flags
+	return shmem_file_setup(name, size, mk_vma_flags(VMA_NORESERVE_BIT));
+#else
+	return shmem_file_setup(name, size, VM_NORESERVE);
 #endif
 }
 

@@ -9,7 +9,9 @@
 #include <linux/dcache.h>
 #include <linux/delay.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
@@ -37,7 +39,7 @@
  * @list: in ulp_session.maps
  * @addr: start
  * @length: bytes
- * @file: held, NULL for anonymous memory
+ * @file: held
  * @offset: in the file
  */
 struct ulp_mapping {
@@ -48,11 +50,49 @@ struct ulp_mapping {
 	unsigned long offset;
 };
 
+/**
+ * struct ulp_stand_in - an open file of ours, mapped in the place of another one
+ * @fops: the file's own, but for mmap()
+ * @file: which is mapped in the end
+ *
+ * A child that is forked before the commit is to be old as a whole, without the
+ * mapping; one that is forked behind it is to have it.  fork() looks at a flag of
+ * the mapping with the mmap lock held.  So the flag must be there when the lock is
+ * let go in which the mapping was made, and only a file's mmap() is called in
+ * that; and it is taken off in the window that commits (ulp_map_settle()).
+ */
+struct ulp_stand_in {
+	struct file_operations fops;
+	struct file *file;
+};
+
+/*
+ * The flags of a mapping to which nobody else does anything: it is being made, or
+ * the mmap lock is held for reading and no thread of the target runs.
+ */
+static void ulp_vma_write_flags(struct vm_area_struct *vma, unsigned long flags)
+{
+	WRITE_ONCE(*(unsigned long *)&vma->vm_flags, flags);
+}
+
+static int ulp_stand_in_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct ulp_stand_in *stand_in = container_of(file->f_op, struct ulp_stand_in, fops);
+	int err;
+
+	vma_set_file(vma, stand_in->file);
+	err = ulp_file_mmap(stand_in->file, vma);
+	if (!err)
+		ulp_vma_write_flags(vma, vma->vm_flags | VM_DONTCOPY);
+	return err;
+}
+
 /* What the session's thread is to do. */
 struct ulp_map_job {
 	struct mm_struct *mm;
 	const struct cred *cred;
 	const struct ulp_mapping *mapping;
+	struct file *file;
 	unsigned long prot;
 	int err;
 };
@@ -61,16 +101,12 @@ static void ulp_map_run(void *data)
 {
 	struct ulp_map_job *job = data;
 	const struct ulp_mapping *mapping = job->mapping;
-	unsigned long flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
-	const struct cred *old;
+	const struct cred *old = override_creds(job->cred);
 	unsigned long at;
 
-	if (!mapping->file)
-		flags |= MAP_ANONYMOUS;
-	old = override_creds(job->cred);
 	kthread_use_mm(job->mm);
-	at = vm_mmap(mapping->file, mapping->addr, mapping->length, job->prot, flags,
-		     mapping->offset);
+	at = vm_mmap(job->file, mapping->addr, mapping->length, job->prot,
+		     MAP_PRIVATE | MAP_FIXED_NOREPLACE, mapping->offset);
 	job->err = IS_ERR_VALUE(at) ? (int)(long)at : 0;
 	/* A file may have a will of its own where it wants to be. */
 	if (!job->err && at != mapping->addr) {
@@ -107,15 +143,50 @@ static void ulp_mapping_free(struct ulp_mapping *mapping)
 	kfree(mapping);
 }
 
-/* Only files whose mmap is the page cache's: no device gets a say. */
+/*
+ * Only files whose mmap is the page cache's: no device gets a say.  Huge pages are
+ * told by the operations of the file, which the stand-in does not have.
+ */
 static int ulp_map_get_file(const struct ulp_map *args, struct ulp_mapping *mapping)
 {
-	if (args->fd < 0)
-		return args->fd == -1 && !args->offset ? 0 : -EINVAL;
-	mapping->file = fget(args->fd);
-	if (!mapping->file)
+	struct file *file;
+
+	if (args->fd < -1 || (args->fd < 0 && args->offset))
+		return -EINVAL;
+	file = args->fd < 0 ? ulp_zero_file("ulp", args->length) : fget(args->fd);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	if (!file)
 		return -EBADF;
-	return S_ISREG(file_inode(mapping->file)->i_mode) ? 0 : -EINVAL;
+	mapping->file = file;
+	if (!S_ISREG(file_inode(file)->i_mode) ||
+	    file_inode(file)->i_sb->s_magic == HUGETLBFS_MAGIC)
+		return -EINVAL;
+	if (!(file->f_mode & FMODE_READ))
+		return -EACCES;
+	return ulp_file_has_mmap(file) ? 0 : -ENODEV;
+}
+
+/* Maps what @job says, so that it is not copied in a fork. */
+static int ulp_map_by_stand_in(struct ulp_session *session, struct ulp_map_job *job)
+{
+	struct file *file = job->mapping->file;
+	const struct file_operations *fops;
+	struct ulp_stand_in stand_in;
+
+	job->file = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE, session->cred);
+	if (IS_ERR(job->file))
+		return PTR_ERR(job->file);
+	/* Nobody else has it, and its own operations are to close it. */
+	fops = job->file->f_op;
+	stand_in.fops = *fops;
+	stand_in.file = file;
+	ulp_fops_set_mmap(&stand_in.fops, ulp_stand_in_mmap);
+	job->file->f_op = &stand_in.fops;
+	ulp_session_run(session, ulp_map_run, job);
+	job->file->f_op = fops;
+	fput(job->file);
+	return job->err;
 }
 
 /* ioctl(ULP_MAP); the session is locked. */
@@ -151,10 +222,8 @@ int ulp_map(struct ulp_session *session, const struct ulp_map *args)
 	if (err)
 		goto out;
 	job.mapping = mapping;
-	job.err = -ENOMEM;
-	if (!ulp_fault(&session->faults, ULP_FAULT_MAP))
-		ulp_session_run(session, ulp_map_run, &job);
-	err = job.err;
+	err = ulp_fault(&session->faults, ULP_FAULT_MAP) ? -ENOMEM :
+		ulp_map_by_stand_in(session, &job);
 	trace_map(job.mm, mapping->addr, mapping->length, err);
 	ulp_session_unclaim(session, job.mm);
 	if (err)
@@ -197,14 +266,10 @@ static bool ulp_is_file_of(const struct vm_area_struct *vma, const struct file *
 	return inode && (inode == file_inode(file) || inode == d_real_inode(file->f_path.dentry));
 }
 
-/*
- * Whether all of the range is private memory and, with @ours, still what we
- * mapped there: the target may have replaced it.
- */
-static bool ulp_range_is_mapped(struct mm_struct *mm, const struct ulp_mapping *mapping,
-				bool ours)
+/* Whether all of the range is private memory. */
+static bool ulp_range_is_private(struct mm_struct *mm, const struct ulp_mapping *range)
 {
-	unsigned long addr = mapping->addr, end = addr + mapping->length;
+	unsigned long addr = range->addr, end = addr + range->length;
 	struct vm_area_struct *vma;
 	bool good = true;
 
@@ -212,17 +277,33 @@ static bool ulp_range_is_mapped(struct mm_struct *mm, const struct ulp_mapping *
 	while (good && addr < end) {
 		vma = find_vma(mm, addr);
 		good = vma && vma->vm_start <= addr && !(vma->vm_flags & VM_SHARED);
-		if (good && ours && mapping->file)
-			good = ulp_is_file_of(vma, mapping->file) &&
-			       linear_page_index(vma, addr) ==
-			       (mapping->offset + addr - mapping->addr) >> PAGE_SHIFT;
-		else if (good && ours)
-			good = vma_is_anonymous(vma);
 		if (good)
 			addr = vma->vm_end;
 	}
 	mmap_read_unlock(mm);
 	return good;
+}
+
+/*
+ * The first piece of @mapping from @addr on that is still what we mapped there:
+ * the target may have replaced it, and somebody taken some of it back.  The mmap
+ * lock is held.
+ */
+static struct vm_area_struct *ulp_mapping_piece(struct mm_struct *mm,
+						const struct ulp_mapping *mapping,
+						unsigned long addr)
+{
+	struct vm_area_struct *vma = find_vma(mm, addr);
+
+	for (; vma && vma->vm_start < mapping->addr + mapping->length;
+	     vma = find_vma(mm, vma->vm_end)) {
+		addr = max(mapping->addr, vma->vm_start);
+		if (!(vma->vm_flags & VM_SHARED) && ulp_is_file_of(vma, mapping->file) &&
+		    linear_page_index(vma, addr) ==
+		    (mapping->offset + addr - mapping->addr) >> PAGE_SHIFT)
+			return vma;
+	}
+	return NULL;
 }
 
 static int ulp_unmap_checked(struct ulp_session *session, struct mm_struct *mm,
@@ -257,7 +338,7 @@ int ulp_unmap(struct ulp_session *session, struct ulp_unmap *args)
 	if (err)
 		return err;
 	err = -EINVAL;
-	if (ulp_range_is_mapped(mm, &range, false))
+	if (ulp_range_is_private(mm, &range))
 		err = ulp_unmap_checked(session, mm, &range, args->max_freeze_ns, &outcome);
 	ulp_session_unclaim(session, mm);
 	args->out_reason = outcome.verdict.reason;
@@ -276,6 +357,21 @@ int ulp_unmap(struct ulp_session *session, struct ulp_unmap *args)
 	return 0;
 }
 
+/*
+ * In a window whose transaction commits: from here on a child that is forked has
+ * the mappings, as it has what is written in the same window.
+ */
+void ulp_map_settle(struct ulp_session *session, struct mm_struct *mm)
+{
+	const struct ulp_mapping *mapping;
+	struct vm_area_struct *vma;
+
+	list_for_each_entry(mapping, &session->maps, list)
+		for (vma = ulp_mapping_piece(mm, mapping, mapping->addr); vma;
+		     vma = ulp_mapping_piece(mm, mapping, vma->vm_end))
+			ulp_vma_write_flags(vma, vma->vm_flags & ~VM_DONTCOPY);
+}
+
 /* A transaction succeeded: they are the target's. */
 void ulp_map_commit(struct ulp_session *session)
 {
@@ -286,29 +382,50 @@ void ulp_map_commit(struct ulp_session *session)
 	session->nr_maps = 0;
 }
 
+/* What is left of @mapping from @addr on: its first piece. */
+static bool ulp_mapping_left(struct mm_struct *mm, const struct ulp_mapping *mapping,
+			     unsigned long addr, struct ulp_mapping *piece)
+{
+	const struct vm_area_struct *vma;
+
+	mmap_read_lock(mm);
+	vma = ulp_mapping_piece(mm, mapping, addr);
+	if (vma) {
+		piece->addr = max(addr, vma->vm_start);
+		piece->length = min(mapping->addr + mapping->length, vma->vm_end) - piece->addr;
+	}
+	mmap_read_unlock(mm);
+	return vma;
+}
+
 /* Nobody is told but the log: the one who mapped it is gone. */
 static void ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *mm,
 				  const struct ulp_mapping *mapping)
 {
+	unsigned long addr = mapping->addr;
 	struct ulp_outcome outcome;
-	unsigned int tries;
-	int err = 0;
+	struct ulp_mapping piece;
+	unsigned int tries = 0;
+	int err;
 
-	for (tries = 0; tries <= ULP_TAKE_BACK_AGAIN; tries++) {
-		if (!ulp_range_is_mapped(mm, mapping, true))
-			return;
-		if (tries)
-			msleep(ULP_TAKE_BACK_WAIT_MS);
+	while (ulp_mapping_left(mm, mapping, addr, &piece)) {
 		memset(&outcome, 0, sizeof(outcome));
-		err = ulp_unmap_checked(session, mm, mapping, 0, &outcome);
-		if (err != -ENOMEM && err != -ETIME && err != -EAGAIN && err != -EADDRINUSE)
-			break;
+		err = ulp_unmap_checked(session, mm, &piece, 0, &outcome);
+		/* Who has died in the meantime needs nothing. */
+		if (err == -ESRCH)
+			return;
+		if ((err == -ENOMEM || err == -ETIME || err == -EAGAIN || err == -EADDRINUSE) &&
+		    tries++ < ULP_TAKE_BACK_AGAIN) {
+			msleep(ULP_TAKE_BACK_WAIT_MS);
+			continue;
+		}
+		if (err)
+			pr_warn("mapping at %lx stays: error %d, reason %u, thread %u, ip %lx, slot %lx, value %lx\n",
+				piece.addr, err, outcome.verdict.reason, outcome.verdict.tid,
+				outcome.verdict.ip, outcome.verdict.slot, outcome.verdict.value);
+		addr = piece.addr + piece.length;
+		tries = 0;
 	}
-	/* Who has died in the meantime needs nothing. */
-	if (err && err != -ESRCH)
-		pr_warn("mapping at %lx stays: error %d, reason %u, thread %u, ip %lx, slot %lx, value %lx\n",
-			mapping->addr, err, outcome.verdict.reason, outcome.verdict.tid,
-			outcome.verdict.ip, outcome.verdict.slot, outcome.verdict.value);
 }
 
 /*

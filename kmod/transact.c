@@ -22,6 +22,7 @@
 #include <linux/sched/signal.h>
 #include "freeze.h"
 #include "hold.h"
+#include "map.h"
 #include "session.h"
 #include "stack.h"
 #include "stopm.h"
@@ -244,10 +245,13 @@ static bool ulp_window_body(struct ulp_window *window)
 	u32 reason = ulp_window_check(window);
 
 	trace_check(window->mm, outcome->threads, outcome->rescanned, reason);
-	if (reason || (!plan->nr_writes && !universe))
+	if (!reason && (plan->nr_writes || universe))
+		reason = ulp_write_verify(plan, window->mm, plan->faults, &outcome->verdict);
+	if (reason || (plan->flags & ULP_TRANSACT_DRY_RUN) || !outcome->threads)
 		return false;
-	reason = ulp_write_verify(plan, window->mm, plan->faults, &outcome->verdict);
-	if (reason || (plan->flags & ULP_TRANSACT_DRY_RUN))
+	if (plan->flags & ULP_TRANSACT_COMMIT_MAPS)
+		ulp_map_settle(window->session, window->mm);
+	if (!plan->nr_writes && !universe)
 		return false;
 	if (universe && !ulp_universe_begins(plan)) {
 		ulp_universe_strike(universe, window->target->fs_base);

@@ -184,7 +184,8 @@ enum ulp_map_flags {
  * struct ulp_map - ioctl(ULP_MAP): map a piece of a file into the target
  * @size: sizeof(struct ulp_map)
  * @flags: bits of enum ulp_map_flags
- * @fd: file of the caller (a sealed memfd), or -1 for zeroed memory
+ * @fd: file of the caller (a sealed memfd), or -1 for zeroed memory, which shows
+ *	up as "/ulp (deleted)" in /proc/PID/maps
  * @__reserved: must be 0
  * @offset: where in the file, page aligned; 0 when @fd is -1
  * @addr: where in the target, page aligned, free
@@ -197,10 +198,13 @@ enum ulp_map_flags {
  * %ULP_TRANSACT_COMMIT_MAPS succeeds: closing the session unmaps what is
  * uncommitted, unless a thread may be in it; the kernel log tells what stayed.
  * While another session is in a transaction, it is unmapped behind that one.
+ * Children that the target forks do not have what is uncommitted, and have what
+ * is committed, together with what is written in the transaction that commits.
  * The ranges below mmap_min_addr and above the user address space are refused.
  *
- * Errors: EEXIST, EINVAL, E2BIG (out_max_maps), EBADF, EPERM, ESRCH, ENOMEM,
- * and what the file's mmap says.
+ * Errors: EEXIST, EINVAL (also: neither a regular file nor -1, huge pages), E2BIG
+ * (out_max_maps), EBADF, EACCES (not opened for reading), EPERM, ESRCH, ENOMEM, and
+ * what the file says to being opened and mapped.
  */
 struct ulp_map {
 	__u32 size;

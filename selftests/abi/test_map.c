@@ -108,7 +108,7 @@ TEST_F(map, permissions)
 	EXPECT_STREQ("rw-p", mapped(self->pid, FREE_ADDR + 2 * RAW_PAGE, name));
 	ASSERT_EQ(0, raw_map(self->session, -1, FREE_ADDR + 4 * RAW_PAGE, RAW_PAGE, 0));
 	EXPECT_STREQ("r--p", mapped(self->pid, FREE_ADDR + 4 * RAW_PAGE, name));
-	EXPECT_STREQ("", name);
+	EXPECT_STREQ("/ulp (deleted)", name);
 	EXPECT_EQ(-EINVAL, raw_map(self->session, -1, FREE_ADDR + 8 * RAW_PAGE, RAW_PAGE,
 				   ULP_MAP_EXEC | ULP_MAP_WRITE));
 	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + 8 * RAW_PAGE, NULL));
@@ -192,7 +192,24 @@ TEST_F(map, uncommitted_goes)
 	EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + 2 * RAW_PAGE, NULL));
 }
 
-/* Its inode is not that of the mapping, where the root is an overlay. */
+/* Some of it is gone, by whomever: the rest goes all the same. */
+TEST_F(map, pieces_go)
+{
+	struct ulp_unmap args;
+	unsigned int i;
+
+	ASSERT_EQ(0, raw_map(self->session, self->memfd, FREE_ADDR, 4 * RAW_PAGE, ULP_MAP_EXEC));
+	ASSERT_EQ(0, raw_map(self->session, -1, FREE_ADDR + 8 * RAW_PAGE, 4 * RAW_PAGE, 0));
+	ASSERT_EQ(0, raw_unmap(self->session, FREE_ADDR, RAW_PAGE, &args));
+	ASSERT_EQ(0, raw_unmap(self->session, FREE_ADDR + 2 * RAW_PAGE, RAW_PAGE, &args));
+	ASSERT_EQ(0, raw_unmap(self->session, FREE_ADDR + 8 * RAW_PAGE, RAW_PAGE, &args));
+	EXPECT_STREQ("r-xp", mapped(self->pid, FREE_ADDR + RAW_PAGE, NULL));
+	close(self->session);
+	self->session = -1;
+	for (i = 0; i < 12; i++)
+		EXPECT_STREQ("", mapped(self->pid, FREE_ADDR + i * RAW_PAGE, NULL));
+}
+
 /*
  * Another session is at the target for longer than anybody waits: the one that
  * is closed has its turn behind it.
@@ -222,6 +239,7 @@ TEST_F(map, uncommitted_goes_behind_another)
 	close(other);
 }
 
+/* Its inode is not that of the mapping, where the root is an overlay. */
 TEST_F(map, uncommitted_of_overlay_goes)
 {
 	char name[256];
@@ -353,6 +371,143 @@ TEST_F(map, unmap_refused)
 	raw_kill(pid);
 	close(session);
 	close(fd);
+}
+
+/* Forks at each command. */
+static void forks(struct raw_shared *shared)
+{
+	uint32_t done = 0;
+	pid_t pid;
+
+	shared->ready = 1;
+	for (;;) {
+		while (shared->command == done)
+			usleep(500);
+		done++;
+		pid = fork();
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			pause();
+		}
+		shared->value = pid;
+		shared->ready++;
+	}
+}
+
+static pid_t child_of(struct raw_shared *shared)
+{
+	uint32_t before = shared->ready;
+
+	shared->command++;
+	return RAW_WAIT(shared->ready > before) ? shared->value : 0;
+}
+
+/* What nobody has committed is not in the memory of children. */
+TEST_F(map, fork)
+{
+	struct raw_shared *shared = raw_shared_new();
+	pid_t child, pid = raw_victim(forks, shared);
+	int session;
+
+	ASSERT_TRUE(RAW_WAIT(shared->ready));
+	session = raw_session(pid);
+	ASSERT_EQ(0, raw_map(session, self->memfd, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC));
+	ASSERT_EQ(0, raw_map(session, -1, FREE_ADDR + RAW_PAGE, RAW_PAGE, ULP_MAP_WRITE));
+	child = child_of(shared);
+	ASSERT_LT(0, child);
+	EXPECT_STREQ("", mapped(child, FREE_ADDR, NULL));
+	EXPECT_STREQ("", mapped(child, FREE_ADDR + RAW_PAGE, NULL));
+	kill(child, SIGKILL);
+	ASSERT_EQ(0, commit(session));
+	close(session);
+	child = child_of(shared);
+	ASSERT_LT(0, child);
+	EXPECT_STREQ("r-xp", mapped(child, FREE_ADDR, NULL));
+	EXPECT_STREQ("rw-p", mapped(child, FREE_ADDR + RAW_PAGE, NULL));
+	kill(child, SIGKILL);
+	raw_kill(pid);
+}
+
+#define CYCLES	60
+
+static bool is_mapped(unsigned int cycle)
+{
+	return !msync((void *)(FREE_ADDR + 2 * cycle * RAW_PAGE), RAW_PAGE, MS_ASYNC);
+}
+
+/* The answer of a child says what was committed when it was made: that is there. */
+static void *forks_for_ever(void *arg)
+{
+	struct raw_shared *shared = arg;
+	unsigned int answer;
+	int status = 0;
+	pid_t pid;
+
+	for (;;) {
+		pid = fork();
+		if (!pid) {
+			answer = raw_answer();
+			_exit((answer > 1 && !is_mapped(answer - 2)) ? 2 : is_mapped(answer - 1));
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+			__atomic_add_fetch(WIFEXITED(status) && WEXITSTATUS(status) == 1 ?
+					   &shared->early : &shared->wrong, 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&shared->count[0], 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void storm_of_forks(struct raw_shared *shared)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, forks_for_ever, shared))
+		_exit(1);
+	shared->ready = 1;
+	forks_for_ever(shared);
+}
+
+/* Wherever in the middle of it the target forks: the child is old or new as a whole. */
+TEST_F(map, fork_storm)
+{
+	struct raw_shared *shared = raw_shared_new();
+	pid_t pid = raw_victim(storm_of_forks, shared);
+	unsigned int i;
+	uint64_t turns;
+	int session;
+
+	ASSERT_TRUE(RAW_WAIT(shared->ready));
+	session = raw_session(pid);
+	for (i = 0; i < CYCLES; i++) {
+		struct ulp_transact args = raw_transact_args();
+		uint64_t end = raw_now() + RAW_LIMIT_NS;
+		int ret;
+
+		turns = shared->count[0];
+		ASSERT_EQ(0, raw_map(session, i % 3 ? self->memfd : -1,
+				     FREE_ADDR + 2 * i * RAW_PAGE, RAW_PAGE, 0));
+		args.flags = ULP_TRANSACT_COMMIT_MAPS;
+		args.backend = i % 2 ? ULP_BACKEND_STOP_MACHINE : ULP_BACKEND_AUTO;
+		do {
+			ret = raw_set_answer(session, raw_answer, i + 1, i + 2, &args);
+		} while (ret == -EAGAIN && raw_now() < end);
+		ASSERT_EQ(0, ret) {
+			TH_LOG("cycle %u, reason %u", i, args.out_reason);
+		}
+		ASSERT_TRUE(RAW_WAIT(shared->count[0] > turns));
+	}
+	turns = shared->count[0];
+	EXPECT_TRUE(RAW_WAIT(shared->count[0] > turns + 2));
+	EXPECT_EQ(0, shared->early) {
+		TH_LOG("%u of %lu children have what was not committed", shared->early,
+		       (unsigned long)shared->count[0]);
+	}
+	EXPECT_EQ(0, shared->wrong) {
+		TH_LOG("%u of %lu children miss what was committed", shared->wrong,
+		       (unsigned long)shared->count[0]);
+	}
+	raw_kill(pid);
+	close(session);
 }
 
 TEST_F(map, fault)
