@@ -17,6 +17,7 @@
 #define NOTES_MAX	65536
 #define DYNAMIC_MAX	65536
 #define SONAME_MAX	4096
+#define STRINGS_MAX	(64 << 20)
 
 bool ulp_object_holds(const struct ulp_object *object, uint64_t addr, uint64_t size)
 {
@@ -264,6 +265,33 @@ static char *read_soname(const struct ulp_target *target, const struct ulp_objec
 					   size - name < SONAME_MAX ? size - name : SONAME_MAX);
 	free(dynamic);
 	return soname;
+}
+
+bool ulp_object_may_name(const struct ulp_target *target, const struct ulp_object *object,
+			 const char *const *names, size_t nr_names)
+{
+	uint64_t at, size;
+	Elf64_Dyn *dynamic;
+	bool found = false;
+	char *strings;
+	size_t nr;
+
+	if (ulp_dynamic_read(target, object, &dynamic, &nr))
+		return true;
+	at = ulp_dynamic_address(object, dynamic, nr, DT_STRTAB);
+	size = ulp_dynamic_value(dynamic, nr, DT_STRSZ);
+	free(dynamic);
+	if (!size)
+		return false;
+	if (size > STRINGS_MAX || !ulp_object_holds(object, at, size))
+		return true;
+	strings = malloc(size);
+	if (!strings || ulp_memory_read(target, at, strings, size))
+		found = true;
+	for (size_t i = 0; i < nr_names && !found; i++)
+		found = memmem(strings, size, names[i], strlen(names[i]) + 1);
+	free(strings);
+	return found;
 }
 
 static uint64_t auxv_phdr(const struct ulp_target *target)

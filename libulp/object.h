@@ -30,6 +30,12 @@ uint64_t ulp_dynamic_value(const Elf64_Dyn *dynamic, size_t nr, int64_t tag);
 /* The run-time address an entry with @tag points to inside the object, else 0. */
 uint64_t ulp_dynamic_address(const struct ulp_object *object, const Elf64_Dyn *dynamic,
 			     size_t nr, int64_t tag);
+/*
+ * No: no string of the object's ends with one of @names, so no symbol is called so, which
+ * is learnt without reading symbols.  Yes as well if the strings cannot be read.
+ */
+bool ulp_object_may_name(const struct ulp_target *target, const struct ulp_object *object,
+			 const char *const *names, size_t nr_names);
 /* Whether [addr, addr + size) lies in the object. */
 bool ulp_object_holds(const struct ulp_object *object, uint64_t addr, uint64_t size);
 

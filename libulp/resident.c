@@ -254,9 +254,15 @@ int ulp_resident_plan(struct ulp_target *target, struct ulp_plan *plan,
 	if (!patch->unwind || !(patch->handles_exceptions || has_unwinder(target)))
 		return 0;
 	find_resident(target, resident);
-	for (size_t i = 0; i < target->nr_objects && !err; i++)
+	for (size_t i = 0; i < target->nr_objects && !err; i++) {
+		struct ulp_object *object = &target->objects[i];
+
+		/* few ask libc for unwind tables */
+		if (!ulp_object_may_name(target, object, hook_names, ULP_RESIDENT_HOOKS))
+			continue;
 		for (int hook = 0; hook < ULP_RESIDENT_HOOKS && !err; hook++)
-			err = plan_slots(target, plan, resident, &target->objects[i], hook);
+			err = plan_slots(target, plan, resident, object, hook);
+	}
 	/* No unwinder in the process: nothing can be thrown. */
 	known = resident->nr;
 	for (size_t i = 0; i < nr_images && !err && resident->start; i++)

@@ -55,6 +55,35 @@ FIXTURE_TEARDOWN(symbol)
 	ulp_context_free(self->ctx);
 }
 
+/* What the string tables say against the symbols themselves. */
+TEST_F(symbol, names_without_symbols)
+{
+	static const char *const asked[] = {
+		"dl_iterate_phdr", "_dl_find_object", "swapcontext", "malloc", "environ",
+		"asker_calls", "no_such_name_anywhere",
+	};
+	size_t absent = 0;
+
+	for (size_t i = 0; i < self->target->nr_objects; i++) {
+		struct ulp_object *object = &self->target->objects[i];
+
+		ASSERT_EQ(0, ulp_symbols_read(self->target, object));
+		for (size_t k = 0; k < ARRAY_SIZE(asked); k++) {
+			bool may = ulp_object_may_name(self->target, object, &asked[k], 1);
+
+			EXPECT_TRUE(may || !ulp_symbol_next(object->symbols, asked[k], 0)) {
+				TH_LOG("%s has %s", object->path, asked[k]);
+			}
+			absent += !may;
+		}
+		EXPECT_FALSE(ulp_object_may_name(self->target, object, &asked[6], 1));
+		EXPECT_EQ(ulp_object_may_name(self->target, object, asked, ARRAY_SIZE(asked)),
+			  ulp_object_may_name(self->target, object, asked, 6));
+	}
+	/* it is of no use if everything may be everywhere */
+	EXPECT_GT(absent, 3 * self->target->nr_objects);
+}
+
 static void check_addresses(struct __test_metadata *_metadata, FIXTURE_DATA(symbol) * self,
 			    const char *patch, const char *object_name)
 {
