@@ -21,7 +21,7 @@
 #define ULP_STACKS_MAX		8
 
 /* Words before the present one, for recognising signal frames. */
-#define ULP_TAIL		3
+#define ULP_TAIL		ULP_ARCH_FRAME_WORDS
 
 /* Memory that may have no place in the direct mapping is read by this much. */
 #define ULP_BOUNCE_BYTES	256
@@ -177,11 +177,19 @@ static bool ulp_check_word(struct ulp_check *check, u32 reason, unsigned long sl
 	return ulp_stop(check, check->task ? reason : ULP_REASON_MEMORY, slot, value);
 }
 
+/* An address at which code goes on, unlike a return address the first one too. */
+static const struct ulp_plan_range *ulp_range_of_ip(const struct ulp_plan *plan, u64 ip)
+{
+	const struct ulp_plan_range *range = ulp_range_below(plan, ip);
+
+	return range && ip < range->end ? range : NULL;
+}
+
 static bool ulp_check_ip(struct ulp_check *check)
 {
-	const struct ulp_plan_range *range = ulp_range_below(check->plan, check->regs.ip);
+	const struct ulp_plan_range *range = ulp_range_of_ip(check->plan, check->regs.ip);
 
-	if (!range || check->regs.ip >= range->end)
+	if (!range)
 		return false;
 	check->verdict->range = range->index;
 	return ulp_stop(check, ULP_REASON_IP, 0, check->regs.ip);
@@ -218,15 +226,29 @@ static bool ulp_check_hidden_returns(struct ulp_check *check)
 	return false;
 }
 
-/* A signal frame: what it interrupted may have another stack. */
-static bool ulp_check_frame(struct ulp_check *check, u64 word, u64 third_before, u64 before)
+/*
+ * A signal frame, which ends at @slot: it goes on where it was interrupted, and
+ * that may have been on another stack.
+ */
+static bool ulp_check_frame(struct ulp_check *check, unsigned long slot, u64 word,
+			    const u64 before[ULP_TAIL])
 {
-	u64 sp = ulp_arch_frame_sp(third_before, before, check->width);
-	unsigned int i;
+	unsigned int i, at = ulp_arch_frame_ip(check->width);
+	const struct ulp_plan_range *range;
+	u64 sp, ip = before[at];
 
-	if (!check->task || !ulp_arch_is_frame(word, third_before, check->width))
+	if (!ulp_arch_is_frame(word, before, check->width))
 		return false;
-	sp = round_down(sp, check->width);
+	slot -= (ULP_TAIL - at) * check->width;
+	range = ulp_range_of_ip(check->plan, ip);
+	if (range && !ulp_word_is_stale(check, slot, ip)) {
+		check->verdict->range = range->index;
+		return ulp_stop(check, check->task ? ULP_REASON_STACK : ULP_REASON_MEMORY,
+				slot, ip);
+	}
+	if (!check->task)
+		return false;
+	sp = round_down(before[ulp_arch_frame_sp(check->width)], check->width);
 	for (i = 0; i < check->nr_stacks; i++)
 		if (sp == check->stacks[i] || (sp > check->stacks[i] && sp < check->ends[i]))
 			return false;
@@ -265,7 +287,7 @@ static __always_inline bool ulp_scan_words(struct ulp_check *check, const void *
 					   const unsigned int width)
 {
 	const u64 low = check->low, span = check->span;
-	unsigned long i, j, nr = bytes / width;
+	unsigned long i, j, n, nr = bytes / width;
 	u64 word, hit, tail[ULP_TAIL];
 
 	for (i = 0; i < nr; i += ULP_SCAN_WORDS) {
@@ -282,11 +304,13 @@ static __always_inline bool ulp_scan_words(struct ulp_check *check, const void *
 			continue;
 		for (j = i; j < end; j++) {
 			word = ulp_word(memory, j, width);
-			if (ulp_check_word(check, ULP_REASON_STACK, addr + j * width, word) ||
-			    (ulp_arch_may_be_frame(word, width) &&
-			     ulp_check_frame(check, word,
-					     ulp_word_before(check, memory, j, 3, width),
-					     ulp_word_before(check, memory, j, 1, width))))
+			if (ulp_check_word(check, ULP_REASON_STACK, addr + j * width, word))
+				return true;
+			if (!ulp_arch_may_be_frame(word, width))
+				continue;
+			for (n = 0; n < ULP_TAIL; n++)
+				tail[n] = ulp_word_before(check, memory, j, ULP_TAIL - n, width);
+			if (ulp_check_frame(check, addr + j * width, word, tail))
 				return true;
 		}
 	}

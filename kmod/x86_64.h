@@ -90,16 +90,27 @@ static inline bool ulp_arch_may_be_frame(u64 word, unsigned int width)
 	return word == __USER_DS;
 }
 
-static inline bool ulp_arch_is_frame(u64 word, u64 third_before, unsigned int width)
+/* How many words before those selectors tell about the frame. */
+#define ULP_ARCH_FRAME_WORDS	4
+
+/* @before: those words, the nearest last */
+static inline bool ulp_arch_is_frame(u64 word, const u64 before[ULP_ARCH_FRAME_WORDS],
+				     unsigned int width)
 {
 	return ulp_arch_may_be_frame(word, width) &&
-	       (width == sizeof(u64) || third_before == __USER32_CS);
+	       (width == sizeof(u64) || before[1] == __USER32_CS);
 }
 
-/* The stack pointer that is saved in that frame. */
-static inline u64 ulp_arch_frame_sp(u64 third_before, u64 before, unsigned int width)
+/* Which of those words is the saved stack pointer. */
+static inline unsigned int ulp_arch_frame_sp(unsigned int width)
 {
-	return width == sizeof(u64) ? third_before : before;
+	return width == sizeof(u64) ? 1 : 3;
+}
+
+/* Which is the saved instruction pointer. */
+static inline unsigned int ulp_arch_frame_ip(unsigned int width)
+{
+	return width == sizeof(u64) ? 2 : 0;
 }
 
 /* General registers but the stack pointer, in the order of both structs. */

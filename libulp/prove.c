@@ -135,7 +135,8 @@ static int read_chunk(const struct ulp_plan *plan, const struct ulp_thread_copy 
 
 /*
  * The words of one frame.  Return addresses among them are of live frames that
- * are in no range, or this is not reached.
+ * are in no range, or this is not reached; and so is what a signal interrupted,
+ * which the module finds at the first byte of a range, too.
  */
 static int frame_words(struct ulp_plan *plan, struct ulp_proof *proof,
 		       const struct ulp_transact *t, const struct ulp_frame *frame)
@@ -151,7 +152,8 @@ static int frame_words(struct ulp_plan *plan, struct ulp_proof *proof,
 		nr = nr < CHUNK / 8 ? nr : CHUNK / 8;
 		err = read_chunk(plan, &copy, at, words, nr);
 		for (size_t i = 0; i < nr && !err; i++)
-			if (returns_into(plan, words[i]))
+			if (returns_into(plan, words[i]) ||
+			    (at + 8 * i == t->out_slot && words[i] == t->out_value))
 				err = add_stale(proof, t, at + 8 * i, words[i]);
 		at += 8 * nr;
 	}

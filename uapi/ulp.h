@@ -294,7 +294,8 @@ struct ulp_stale {
  * enum ulp_reason - why a transaction did not happen (ulp_transact.out_reason)
  * @ULP_REASON_NONE: it happened, or the errno says it all
  * @ULP_REASON_IP: a thread executes inside a range: out_tid, out_range, out_ip
- * @ULP_REASON_STACK: a stack word points into a range: also out_slot, out_value
+ * @ULP_REASON_STACK: a stack word points into a range, or is where a signal
+ *	interrupted in it: also out_slot, out_value
  * @ULP_REASON_SIGRETURN: a thread was inside rt_sigreturn: out_tid
  * @ULP_REASON_NO_STACK: a thread's stack pointer is in no readable mapping, so
  *	nothing can be proven: out_tid, out_ip, out_sp

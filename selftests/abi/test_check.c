@@ -5,6 +5,8 @@
  * module: debug
  * timeout: 300
  */
+#include <sys/time.h>
+#include <ucontext.h>
 #include "check.h"
 
 /* ---- inside, by the instruction pointer ---- */
@@ -298,6 +300,41 @@ TEST_F(check, sigaltstack_spinning)
 	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
 	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
 	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
+}
+
+static void interrupted(int sig, siginfo_t *info, void *context)
+{
+	const ucontext_t *uc = context;
+
+	handler_shared->count[1] = uc->uc_mcontext.gregs[REG_RIP];
+	reads_for_ever(handler_shared);
+}
+
+static void is_interrupted(struct raw_shared *shared)
+{
+	struct sigaction action = { .sa_sigaction = interrupted, .sa_flags = SA_SIGINFO };
+	struct itimerval soon = { .it_value.tv_usec = 1000 };
+
+	handler_shared = shared;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	raw_spin(&shared->count[0]);
+}
+
+/* No return address: a signal can interrupt at the first byte of a range. */
+TEST_F(check, interrupted_at_start)
+{
+	struct ulp_transact args = raw_transact_args();
+	uint64_t ip;
+
+	START(is_interrupted, 1);
+	ASSERT_TRUE(RAW_WAIT(is_asleep(self->pid, self->pid)));
+	ip = self->shared->count[1];
+	EXPECT_EQ(-EADDRINUSE, CHECK(&args, ip, ip + 1));
+	EXPECT_EQ(ULP_REASON_STACK, args.out_reason);
+	EXPECT_EQ(ip, args.out_value);
+	EXPECT_EQ(0, CHECK(&args, ip - 2, ip - 1));
+	EXPECT_EQ(0, CHECK(&args, ip + 1, ip + 2));
 }
 
 /* ---- no stack at all ---- */

@@ -337,6 +337,24 @@ test_no_pointer() {
 	end_victim
 }
 
+# Interrupted by a signal in the middle of what the jump replaces: no thread may
+# come back there.  Without optimisation the first instruction is one byte long.
+test_interrupted_in_entry() {
+	local library
+	for library in '' .O0; do
+		mkdir -p "$WORK/lib$library"
+		ln -sf "$VICTIMS/libvictim$library.so" "$WORK/lib$library/libvictim.so"
+		LD_LIBRARY_PATH=$WORK/lib$library start_victim "v$library" \
+			"$VICTIMS/victim_universe"
+		expect interrupted step
+		refused apply 3 busy "outer$library" --consistency=thread --timeout=0.3
+		refused apply 3 busy "outer$library" --timeout=0.3
+		expect 0x10102 go
+		apply "outer$library" --consistency=thread
+		end_victim
+	done
+}
+
 test_coroutines() {
 	start_victim coroutine "$VICTIMS/victim_coroutine"
 	refused apply 1 consistency universe --consistency=thread
@@ -393,4 +411,4 @@ test_never_mixed() {
 need_module
 run_tests test_nobody_inside test_one_stays test_waits test_revert test_turned_round \
 	test_one_at_a_time test_fork test_tool_and_module_go test_ended test_shared_pointer \
-	test_no_pointer test_coroutines test_stacked test_original test_never_mixed
+	test_no_pointer test_interrupted_in_entry test_coroutines test_stacked test_original test_never_mixed

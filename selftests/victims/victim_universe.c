@@ -11,12 +11,17 @@
  *	raw		a thread without thread pointer spins in victim_spin()
  *	unraw		lets it out
  *	address		of victim_part()
+ *	step		a thread is interrupted behind the first instruction of
+ *			victim_outer(): answers when its handler runs
+ *	go		the handler returns: what victim_outer() says
  * and those of hammer.h.  Thread 9 is the child of the last fork.
  */
 #include <asm/prctl.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <ucontext.h>
 #include "hammer.h"
 
 #define MAX_THREADS	10
@@ -196,6 +201,65 @@ static void address(const char *arg)
 	reply("%#lx", (unsigned long)dlsym(RTLD_DEFAULT, "victim_part"));
 }
 
+#define TRAP_FLAG	0x100
+
+static pthread_t stepper;
+static int go_on[2], stepped[2];
+static greg_t outer_entry;
+static volatile int at_entry;
+static long (*volatile outer)(void) = victim_outer;
+
+/* After each instruction, until it is behind the first of victim_outer(). */
+static void on_trap(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	char c;
+
+	(void)sig;
+	(void)info;
+	if (regs[REG_RIP] == outer_entry) {
+		at_entry = 1;
+	} else if (at_entry) {
+		put(stepped[1], 1);
+		if (read(go_on[0], &c, 1) != 1)
+			_exit(96);
+		regs[REG_EFL] &= ~TRAP_FLAG;
+	}
+}
+
+static void *stepper_main(void *arg)
+{
+	(void)arg;
+	__asm__ volatile("lea -128(%%rsp), %%rsp; pushf; orq %0, (%%rsp); popf;"
+			 "lea 128(%%rsp), %%rsp" :: "i" (TRAP_FLAG) : "memory", "cc");
+	return (void *)outer();
+}
+
+static void step(const char *arg)
+{
+	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
+	int one;
+
+	(void)arg;
+	outer_entry = (greg_t)dlsym(RTLD_DEFAULT, "victim_outer");
+	at_entry = 0;
+	if (pipe(go_on) || pipe(stepped) || sigaction(SIGTRAP, &action, NULL) ||
+	    pthread_create(&stepper, NULL, stepper_main, NULL) ||
+	    read(stepped[0], &one, sizeof(one)) != sizeof(one))
+		die("step");
+	reply("interrupted");
+}
+
+static void go(const char *arg)
+{
+	void *value;
+
+	(void)arg;
+	if (write(go_on[1], "g", 1) != 1 || pthread_join(stepper, &value))
+		die("go");
+	reply("%#lx", (unsigned long)value);
+}
+
 int main(void)
 {
 	static const struct victim_command commands[] = {
@@ -209,6 +273,8 @@ int main(void)
 		{ "raw", raw },
 		{ "unraw", unraw },
 		{ "address", address },
+		{ "step", step },
+		{ "go", go },
 		{ NULL, NULL },
 	};
 
