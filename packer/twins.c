@@ -222,6 +222,36 @@ static void pair_across_scopes(struct unit *orig, struct unit *patched)
 				pair(orig->pieces[k], patched->pieces[i]);
 }
 
+static bool may_pair_nameless(const struct piece *orig, const struct piece *patched)
+{
+	return orig->kind == PIECE_DATA && !orig->symbol && !orig->twin &&
+	       patched->kind == PIECE_DATA && !patched->symbol && !patched->twin &&
+	       !strcmp(orig->name, patched->name);
+}
+
+/*
+ * Writable memory without a name: the same content at the same place is the same.  Of
+ * a compiler, which is what .comment says, it is what functions copy into arrays on
+ * the stack, and new content is as good; of assembly it is variables.
+ */
+static void pair_nameless(struct unit *orig, struct unit *patched)
+{
+	for (size_t i = 0; i < patched->nr_pieces; i++) {
+		struct piece *piece = patched->pieces[i];
+
+		for (size_t k = 0; k < orig->nr_pieces; k++) {
+			struct piece *other = orig->pieces[k];
+
+			if (!may_pair_nameless(other, piece))
+				continue;
+			if (other->start == piece->start && same_content(other, piece))
+				pair(other, piece);
+			else if (!patched->compiler)
+				piece->ambiguous = other->name;
+		}
+	}
+}
+
 static void name_plainly(struct unit *unit)
 {
 	for (size_t i = 0; i < unit->nr_pieces; i++)
@@ -243,6 +273,7 @@ void twins_pair(struct pairs *pairs)
 		pair_by_users(orig, patched);
 		mark_ambiguous(orig, patched);
 		pair_across_scopes(orig, patched);
+		pair_nameless(orig, patched);
 	}
 	/* What moved to another file. */
 	for (size_t i = 0; i < pairs->nr; i++)

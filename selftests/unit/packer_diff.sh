@@ -70,6 +70,68 @@ test_constants() {
 	grep -q "uses 'table', whose content changed" "$WORK/out" || fail "$(cat "$WORK/out")"
 }
 
+# What a function copies into an array on the stack has no name, and is writable.
+test_nameless() {
+	objects x <<-END
+	#define SOME "one", "two", "three", "four", "five", "six", "seven", "eight"
+	void out(const char **names);
+	int f(int x)
+	{
+	#ifdef FIXED
+		return x * 1234567 + (x >> 3) + 1;
+	#else
+		return x * 1234567 + (x >> 3);
+	#endif
+	}
+	void g(void)
+	{
+		const char *names[] = { SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, 0 };
+
+		out(names);
+	}
+	END
+	readelf -rW "$WORK/x.o" | grep -q "R_X86_64_PC32 .* \.data" ||
+		fail "the compiler does not copy it from memory without a name"
+	target x -Wl,-z,undefs
+	made
+	replaces f
+}
+
+# In assembly it is a variable, with a value that must not be lost.
+test_nameless_variable() {
+	LANGUAGE=assembler-with-cpp
+	local asm='
+	.section .note.GNU-stack,"",@progbits
+	.data
+	.Lcount: .long 5
+	#ifdef MORE
+	.long MORE
+	#endif
+	.section .text.f,"ax",@progbits
+	.globl f
+	.type f, @function
+	f:
+	#ifdef FIXED
+	addl $2, .Lcount(%rip)
+	#else
+	addl $1, .Lcount(%rip)
+	#endif
+	movl .Lcount(%rip), %eax
+	ret
+	.size f, .-f'
+	objects x <<<"$asm"
+	target x
+	made
+	replaces f
+	readelf -SW "$WORK/patch.so" | grep -qE ' \.data +PROGBITS +[0-9a-f]+ [0-9a-f]+ 000000 ' ||
+		fail "the patch has the variable itself"
+	$CC -x assembler-with-cpp -DFIXED -DMORE=1 -c -o "$WORK/x.fixed.o" "$WORK/x.src"
+	pair x
+	differ 1 "${PAIRS[@]}"
+	says "cannot tell whether '.data' is the original's '.data'"
+	LANGUAGE=
+}
+
 test_two_units() {
 	objects x -DUNIT=1 <<-END
 	static int count = UNIT;
@@ -450,7 +512,8 @@ test_damaged() {
 	done
 }
 
-run_tests test_nothing test_inlined_everywhere test_constants test_two_units test_new_unit \
+run_tests test_nothing test_inlined_everywhere test_constants test_nameless \
+	test_nameless_variable test_two_units test_new_unit \
 	test_found test_proofs test_same_looks test_not_the_same_source test_variables \
 	test_ambiguous test_pointed_to test_used_elsewhere test_thread_local test_constructors test_no_sections \
 	test_new_copy test_exceptions test_usage test_damaged
