@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "packer.h"
@@ -126,7 +125,6 @@ static int parse(const struct verb *verb, int argc, char **argv, const char *let
 
 static void set_defaults(struct build *build)
 {
-	struct stat stat_out;
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (!build->parallel)
@@ -137,8 +135,8 @@ static void set_defaults(struct build *build)
 		build->options.name = default_name(default_name(build->diffs[0], ".diff"), ".patch");
 	if (!build->out)
 		build->out = xasprintf("%s.so", build->options.name);
-	else if (!stat(build->out, &stat_out) && S_ISDIR(stat_out.st_mode))
-		build->out = xasprintf("%s/", build->out);
+	else
+		build->out = output_path(build->out);
 }
 
 static bool diffs_are_there(const struct build *build)

@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "diff.h"
 #include "packer.h"
@@ -158,14 +157,6 @@ static void fill_target(const struct given *given, struct diff_target *target)
 					.nr_pairs = given->nr_origs };
 }
 
-/* A directory that is there needs no slash. */
-static const char *output(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISDIR(st.st_mode) ? xasprintf("%s/", path) : path;
-}
-
 int cmd_diff(int argc, char **argv)
 {
 	struct all all = { .targets = xcalloc(1, sizeof(*all.targets)), .nr_targets = 1 };
@@ -185,7 +176,7 @@ int cmd_diff(int argc, char **argv)
 		fill_target(&all.targets[i], &targets[i]);
 	return diff_make(&(struct diff_request){
 		.targets = targets, .nr_targets = all.nr_targets,
-		.out = output(all.out), .comment = all.comment,
+		.out = output_path(all.out), .comment = all.comment,
 		.labels = all.labels, .nr_labels = all.nr_labels,
 		.options = &all.options,
 	});

@@ -399,7 +399,7 @@ int diff_make(const struct diff_request *request)
 {
 	int status = EXIT_NOTHING;
 
-	if (request->out[strlen(request->out) - 1] != '/')
+	if (!is_directory_path(request->out))
 		return make_one(request, request->targets, request->nr_targets, request->out);
 	for (size_t i = 0; i < request->nr_targets; i++) {
 		const char *out = path_in(request->out, request->targets[i].path);

@@ -276,6 +276,9 @@ static inline uint64_t entry_size(const struct function *function)
 bool name_is_good(const char *name);
 /* The base name of @path without @suffix, made of allowed characters. */
 char *default_name(const char *path, const char *suffix);
+bool is_directory_path(const char *path);
+/* @path, with a slash behind it, once, if it is a directory. */
+const char *output_path(const char *path);
 bool read_created(uint64_t *created);
 /* Where the jumps go; all that is refused is printed. */
 bool place(struct plan *plan);

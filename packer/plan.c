@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "packer.h"
@@ -32,6 +33,22 @@ char *default_name(const char *path, const char *suffix)
 		if (!strchr(name_characters, name[i]))
 			name[i] = '_';
 	return name;
+}
+
+bool is_directory_path(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && !slash[1];
+}
+
+const char *output_path(const char *path)
+{
+	struct stat st;
+
+	if (is_directory_path(path) || stat(path, &st) || !S_ISDIR(st.st_mode))
+		return path;
+	return xasprintf("%s/", path);
 }
 
 bool read_created(uint64_t *created)

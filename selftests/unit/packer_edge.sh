@@ -244,10 +244,11 @@ test_two_targets() {
 test_directory() {
 	two_libraries
 	mkdir "$WORK/two"
-	"$ULP_PACKER" diff -o "$WORK/two" --target "$WORK/liba.so" --orig "$WORK/a.o" \
+	"$ULP_PACKER" diff -o "$WORK/two/" --target "$WORK/liba.so" --orig "$WORK/a.o" \
 		--patched "$WORK/a.fixed.o" --target "$WORK/libb.so" --orig "$WORK/b.o" \
 		--patched "$WORK/b.fixed.o" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
 	[ "$(find "$WORK/two" -name '*.so' | wc -l)" = 2 ] || fail "$(ls "$WORK/two")"
+	! grep -q // "$WORK/out" || fail "$(cat "$WORK/out")"
 }
 
 # A program is far away from its libraries.
