@@ -85,7 +85,8 @@ static void binary(struct operands *o, uint8_t op)
 	case DW_OP_shr:
 		return push(o, b < 64 ? a >> b : 0);
 	case DW_OP_shra:
-		return push(o, (uint64_t)(sa >> (b < 64 ? b : 63)));
+		b = b < 64 ? b : 63;
+		return push(o, a >> b | (sa < 0 ? ~(~(uint64_t)0 >> b) : 0));
 	case DW_OP_eq:
 		return push(o, a == b);
 	case DW_OP_ne:

@@ -23,10 +23,11 @@
 __asm__(".section .rodata\n"
 	".balign 16\n"
 	"resident_blob: .incbin \"" RESIDENT_BIN "\"\n"
-	"resident_blob_end: .byte 0\n"
+	"resident_blob_end: .balign 8\n"
+	"resident_blob_size: .quad resident_blob_end - resident_blob\n"
 	".previous\n");
 extern const uint8_t resident_blob[] __attribute__((visibility("hidden")));
-extern const uint8_t resident_blob_end[] __attribute__((visibility("hidden")));
+extern const uint64_t resident_blob_size __attribute__((visibility("hidden")));
 
 static const char *const hook_names[ULP_RESIDENT_HOOKS] = {
 	[ULP_RESIDENT_FIND_OBJECT] = "_dl_find_object",
@@ -282,7 +283,7 @@ static int resident_file(const struct ulp_resident *resident)
 
 	if (fd < 0)
 		return fd;
-	err = ulp_memfd_write(fd, resident_blob, resident_blob_end - resident_blob, 0);
+	err = ulp_memfd_write(fd, resident_blob, resident_blob_size, 0);
 	if (!err)
 		err = ulp_memfd_write(fd, resident->originals, sizeof(resident->originals),
 				      resident->head.table);
