@@ -6,6 +6,8 @@
 
 APT=$VMDIR/apt
 NEXT=trixie # Debian 13
+# shellcheck disable=SC2034 # selftests/corpus/root wants it
+PREVIOUS=bullseye # Debian 11
 from=       # this machine's apt; or backports, next, or sources
 
 # apt COMMAND... - with the package lists of $from
