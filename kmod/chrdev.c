@@ -65,7 +65,8 @@ static int ulp_ioctl_query(struct ulp_session *session, union ulp_args *args)
 	query->out_default_backend = ulp_plan_backend(ULP_BACKEND_AUTO);
 	query->out_features = ULP_FEATURE_STOP_MACHINE | ULP_FEATURE_FORK_PROBE |
 			      ULP_FEATURE_EVENTS | ULP_FEATURE_STALE |
-			      ULP_FEATURE_SCAN_MEMORY | ULP_FEATURE_UNIVERSE;
+			      ULP_FEATURE_SCAN_MEMORY | ULP_FEATURE_UNIVERSE |
+			      ULP_FEATURE_UNCHANGED;
 	if (ulp_compat.task_work_add)
 		query->out_features |= ULP_FEATURE_GATE;
 	if (ulp_sensor_works())
@@ -173,6 +174,13 @@ static void ulp_transact_answer(struct ulp_transact *args, const struct ulp_plan
 	args->out_stack_size = outcome->stack_size;
 }
 
+/* Whether the target is another one, once the plan is carried out. */
+static bool ulp_plan_changes(const struct ulp_plan *plan)
+{
+	return plan->nr_writes && !(plan->flags & ULP_TRANSACT_DRY_RUN) &&
+	       (!plan->universe || ulp_universe_begins(plan));
+}
+
 static int ulp_ioctl_transact(struct ulp_session *session, union ulp_args *args)
 {
 	struct ulp_outcome outcome = { };
@@ -197,12 +205,17 @@ static int ulp_ioctl_transact(struct ulp_session *session, union ulp_args *args)
 	if (err)
 		goto out;
 	plan.holds = &session->holds;
-	err = ulp_transact(session, mm, &plan, &outcome);
+	if ((plan.flags & ULP_TRANSACT_UNCHANGED) && session->overtaken)
+		err = -ESTALE;
+	else
+		err = ulp_transact(session, mm, &plan, &outcome);
 	if (!(outcome.verdict.stamp & ULP_STAMP_HELD))
 		ulp_hold_end(session);
 	if (!err && (plan.flags & ULP_TRANSACT_COMMIT_MAPS) &&
 	    !(plan.flags & ULP_TRANSACT_DRY_RUN))
 		ulp_map_commit(session);
+	if (!err && ulp_plan_changes(&plan))
+		ulp_session_wrote(session);
 	ulp_event_send(mm, &plan, &outcome, err);
 	ulp_session_unclaim(session, mm);
 	ulp_transact_answer(&args->transact, &plan, &outcome);

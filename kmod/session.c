@@ -26,7 +26,10 @@ static const struct file_operations *ulp_mem_fops;
 
 /* Sessions at work: one for each address space at a time. */
 static LIST_HEAD(ulp_active);
-static DEFINE_MUTEX(ulp_active_mutex);
+static DEFINE_MUTEX(ulp_active_mutex);	/* of all lists */
+
+/* Those of which a descriptor is open. */
+static LIST_HEAD(ulp_open);
 
 /* Closed sessions that have something to take back while another one is at work. */
 static LIST_HEAD(ulp_waiting);
@@ -176,6 +179,31 @@ void ulp_session_unclaim(struct ulp_session *session, struct mm_struct *mm)
 		mmput(mm);
 }
 
+/**
+ * ulp_session_wrote() - tell the others that the target is not as they know it
+ * @session: it has the claim on the target, and has changed it
+ */
+void ulp_session_wrote(struct ulp_session *session)
+{
+	struct ulp_session *other;
+
+	mutex_lock(&ulp_active_mutex);
+	list_for_each_entry(other, &ulp_open, open)
+		if (other->mm == session->mm && other != session)
+			other->overtaken = true;
+	mutex_unlock(&ulp_active_mutex);
+}
+
+static void ulp_session_list(struct ulp_session *session, bool open)
+{
+	mutex_lock(&ulp_active_mutex);
+	if (open)
+		list_add(&session->open, &ulp_open);
+	else
+		list_del(&session->open);
+	mutex_unlock(&ulp_active_mutex);
+}
+
 static void ulp_session_free(struct ulp_session *session)
 {
 	ulp_warm_put(session->worker);
@@ -203,6 +231,7 @@ void ulp_session_release(struct ulp_session *session)
 	struct mm_struct *mm;
 	int err = -ESRCH;
 
+	ulp_session_list(session, false);
 	ulp_hold_end(session);
 	ulp_debug_thaw(session);
 	if (!list_empty(&session->maps))
@@ -253,12 +282,14 @@ int ulp_session_open(int mem_fd, const struct file_operations *fops)
 		err = PTR_ERR(session->worker);
 		goto err_session;
 	}
+	ulp_session_list(session, true);
 	err = anon_inode_getfd("[ulp]", fops, session, O_RDWR | O_CLOEXEC);
 	if (err < 0)
-		goto err_worker;
+		goto err_list;
 	return err;
 
-err_worker:
+err_list:
+	ulp_session_list(session, false);
 	ulp_warm_put(session->worker);
 err_session:
 	put_cred(session->cred);

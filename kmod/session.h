@@ -25,6 +25,8 @@ struct ulp_target;
  *	adopts the address space to map into it
  * @active: in the list of address spaces being worked on; once closed, in that of
  *	sessions that wait for their turn
+ * @open: in the list of all open sessions
+ * @overtaken: another session has written to @mm since; with the claim on it
  * @last_turn: takes back what was not committed when that comes
  * @maps: mappings that no transaction has committed
  * @nr_maps: of @maps
@@ -39,6 +41,8 @@ struct ulp_session {
 	struct mutex lock;	/* all below but the fault point */
 	struct kthread_worker *worker;
 	struct list_head active;
+	struct list_head open;
+	bool overtaken;
 	struct work_struct last_turn;
 	struct list_head maps;
 	u32 nr_maps;
@@ -57,6 +61,7 @@ void ulp_session_release(struct ulp_session *session);
 bool ulp_session_may_use(struct ulp_session *session);
 int ulp_session_claim(struct ulp_session *session, struct mm_struct **mm);
 void ulp_session_unclaim(struct ulp_session *session, struct mm_struct *mm);
+void ulp_session_wrote(struct ulp_session *session);
 void ulp_session_run(struct ulp_session *session, void (*fn)(void *data), void *data);
 
 #endif /* ULP_SESSION_H */

@@ -6,8 +6,9 @@
  *	-> transact: freeze, check, write, thaw (plan.c)
  *
  * Everything up to the transaction works on what was read from the target while
- * it ran.  The transaction compares again what it overwrites; if the target
- * changed in between, all of it is done again.
+ * it ran.  The transaction compares again what it overwrites, and is refused if
+ * another tool has changed the target since the session was opened; then, and if the
+ * records had changed before, all of it is done again.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -84,6 +85,13 @@ void ulp_result_give(struct ulp_target *target, int err, struct ulp_result *resu
 	memcpy(out, result, size);
 }
 
+static int another_tool(struct ulp_target *target)
+{
+	return ulp_err(target->ctx, -ULP_E_TRACED,
+		       "%s (pid %d): another tool is patching it; nothing was changed, try again",
+		       target->name, target->pid);
+}
+
 /* One time through; -ESTALE: again. */
 static int change_once(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
 		       const struct ulp_options *options, uint64_t deadline,
@@ -108,6 +116,8 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 		session = ulp_session_open(target);
 		err = session < 0 ? session : 0;
 	}
+	if (!err && !ulp_records_same(target))
+		err = another_tool(target);
 	if (!err && ops->map)
 		err = ops->map(target, session, arg);
 	if (!err)

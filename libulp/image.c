@@ -511,7 +511,10 @@ out:
 	return err;
 }
 
-/* An image of this patch, for the same objects, that an earlier apply left. */
+/*
+ * An image of this patch, for the same objects, that an earlier apply left.  What is
+ * prepared is another tool's, and goes when that closes its session.
+ */
 static const struct ulp_found *image_reusable(const struct ulp_target *target,
 					      const struct ulp_patch *patch,
 					      const struct ulp_image *image)
@@ -525,6 +528,7 @@ static const struct ulp_found *image_reusable(const struct ulp_target *target,
 				    sizeof(patch->digest)) &&
 			    found->record->nr_objects == patch->nr_targets &&
 			    found->record->nr_functions == patch->nr_functions &&
+			    found->record->state != ULP_RECORD_PREPARED &&
 			    !ulp_found_active(found);
 
 		for (size_t k = 0; same && k < patch->nr_targets; k++)

@@ -272,6 +272,8 @@ struct ulp_record_list {
 /* Whether this may be part of an image of ours. */
 bool ulp_is_image(const struct ulp_mapping *mapping);
 int ulp_records_read(struct ulp_target *target);	/* fills target->records, anew */
+/* Whether they still are as they were read. */
+bool ulp_records_same(const struct ulp_target *target);
 void ulp_records_free(struct ulp_record_list *records);
 bool ulp_found_active(const struct ulp_found *found);
 /* Whether threads are switching to it, or back. */

@@ -293,6 +293,8 @@ static void transact_fill(struct ulp_plan *plan, struct ulp_proof *proof,
 
 	t->flags = (options->dry_run ? ULP_TRANSACT_DRY_RUN : 0) |
 		   (plan->commit_maps ? ULP_TRANSACT_COMMIT_MAPS : 0);
+	if (features & ULP_FEATURE_UNCHANGED)
+		t->flags |= ULP_TRANSACT_UNCHANGED;
 	t->backend = options->backend;
 	t->max_freeze_ns = options->max_freeze_ns;
 	t->ranges = (uintptr_t)plan->ranges;
@@ -367,6 +369,9 @@ static int run(struct ulp_plan *plan, struct ulp_proof *proof, int session,
 			plan->result->proof = t.out_stale ? "unwound" : "scan";
 			return 0;
 		}
+		/* Refused as a whole: another tool was faster. */
+		if (err == -ESTALE && t.out_reason != ULP_REASON_BYTES)
+			return explain(plan, proof, &t, -EALREADY);
 		if (err == -ESTALE) {
 			ulp_log(plan->target->ctx, ULP_LOG_DEBUG,
 				"%s (pid %d): %s changed since it was read", plan->target->name,

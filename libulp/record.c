@@ -20,6 +20,12 @@ bool ulp_is_image(const struct ulp_mapping *mapping)
 	return !mapping->shared && !strncmp(mapping->path, path, sizeof(path) - 1);
 }
 
+/* Ours are private and not writable; anything else is no record. */
+static bool is_record_place(const struct ulp_mapping *mapping)
+{
+	return mapping->read && !mapping->write && !mapping->exec && ulp_is_image(mapping);
+}
+
 static bool table_inside(const struct ulp_record *record, uint64_t offset, uint64_t count,
 			 size_t entsize)
 {
@@ -476,8 +482,7 @@ int ulp_records_read(struct ulp_target *target)
 	for (size_t i = 0; i < target->nr_mappings && ret >= 0; i++) {
 		const struct ulp_mapping *mapping = &target->mappings[i];
 
-		/* Ours are private and not writable; anything else is no record. */
-		if (mapping->write || mapping->exec || !mapping->read || !ulp_is_image(mapping))
+		if (!is_record_place(mapping))
 			continue;
 		ret = record_read(target, mapping, &records->found[records->nr]);
 		if (ret > 0)
@@ -500,6 +505,44 @@ int ulp_records_read(struct ulp_target *target)
 	ulp_records_free(target->records);
 	target->records = records;
 	return 0;
+}
+
+static const struct ulp_found *found_at(const struct ulp_record_list *records, uint64_t start)
+{
+	for (size_t i = 0; i < records->nr; i++)
+		if (records->found[i].record->image_start == start)
+			return &records->found[i];
+	return NULL;
+}
+
+/*
+ * What tools that are at it have prepared does not count; it is nobody's yet, and may
+ * go again.
+ */
+bool ulp_records_same(const struct ulp_target *target)
+{
+	const struct ulp_record_list *records = target->records;
+	struct ulp_mapping *mappings;
+	struct ulp_record head;
+	bool same = true;
+	size_t nr;
+
+	if (ulp_maps_read(target, &mappings, &nr))
+		return false;
+	for (size_t i = 0; i < records->nr && same; i++) {
+		const struct ulp_record *record = records->found[i].record;
+
+		same = record->state == ULP_RECORD_PREPARED ||
+		       (!ulp_memory_read(target, record->image_start, &head, sizeof(head)) &&
+			!memcmp(&head, record, sizeof(head)));
+	}
+	for (size_t i = 0; i < nr && same; i++)
+		if (is_record_place(&mappings[i]) && !found_at(records, mappings[i].start))
+			same = ulp_memory_read(target, mappings[i].start, &head, sizeof(head)) ||
+			       head.magic != ULP_RECORD_MAGIC ||
+			       head.state == ULP_RECORD_PREPARED;
+	ulp_maps_free(mappings, nr);
+	return same;
 }
 
 int ulp_target_applied(struct ulp_target *target, const struct ulp_applied **out)

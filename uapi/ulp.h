@@ -48,7 +48,8 @@
  *               is armed already
  *   EADDRINUSE  (*) a thread is, or may be, inside a range: see out_reason
  *   ETIME       (*) max_freeze_ns was reached in every attempt
- *   ESTALE      (*) the target's memory is not what the plan expects
+ *   ESTALE      (*) the target's memory is not what the plan expects, or another
+ *               session has written to it (%ULP_TRANSACT_UNCHANGED)
  *   EAGAIN      (*) the target kept changing under us (new threads without
  *               end, a page that would not stay); nothing was written
  *   EINTR       (*) the caller got a fatal signal between two attempts
@@ -94,6 +95,7 @@ enum {
  * @ULP_FEATURE_SCAN_MEMORY: %ULP_TRANSACT_SCAN_MEMORY is known
  * @ULP_FEATURE_SENSOR: %ULP_SENSOR_OPEN works
  * @ULP_FEATURE_UNIVERSE: ulp_transact.universe and ULP_MEMBERS are known
+ * @ULP_FEATURE_UNCHANGED: %ULP_TRANSACT_UNCHANGED is known
  */
 enum ulp_features {
 	ULP_FEATURE_GATE		= 1 << 0,
@@ -105,6 +107,7 @@ enum ulp_features {
 	ULP_FEATURE_SCAN_MEMORY		= 1 << 6,
 	ULP_FEATURE_SENSOR		= 1 << 7,
 	ULP_FEATURE_UNIVERSE		= 1 << 8,
+	ULP_FEATURE_UNCHANGED		= 1 << 9,
 };
 
 /**
@@ -364,6 +367,8 @@ struct ulp_regs {
  *	ranges in all private writable memory as well, but for the stacks that
  *	threads were started on: suspended user contexts have theirs there.  The
  *	whole of it counts for @max_freeze_ns
+ * @ULP_TRANSACT_UNCHANGED: refuse (ESTALE) if another session has written to the
+ *	target since this one was opened: the plan may rest on what is no more
  */
 enum ulp_transact_flags {
 	ULP_TRANSACT_DRY_RUN		= 1 << 0,
@@ -371,6 +376,7 @@ enum ulp_transact_flags {
 	ULP_TRANSACT_NO_STAMPS		= 1 << 2,
 	ULP_TRANSACT_HOLD		= 1 << 3,
 	ULP_TRANSACT_SCAN_MEMORY	= 1 << 4,
+	ULP_TRANSACT_UNCHANGED		= 1 << 5,
 };
 
 /**

@@ -40,6 +40,8 @@ static const struct {
 	{ ULP_FEATURE_STALE, "stale-words", false },
 	{ ULP_FEATURE_SCAN_MEMORY, "scan-memory", false },
 	{ ULP_FEATURE_SENSOR, "sensor", false },
+	{ ULP_FEATURE_UNIVERSE, "universe", false },
+	{ ULP_FEATURE_UNCHANGED, "unchanged", false },
 	{ ULP_FEATURE_DEBUG, "debug", false },
 };
 

@@ -371,6 +371,45 @@ TEST_F(plan, dry_run)
 	EXPECT_EQ(7, args->out_value);
 }
 
+/* A plan that is to rest on what the session saw ends with the first write of another. */
+TEST_F(plan, unchanged)
+{
+	struct ulp_transact *args = &self->args;
+	int before = raw_session(self->pid), after;
+
+	ASSERT_LE(0, before);
+	args->nr_writes = 1;
+	args->flags = ULP_TRANSACT_UNCHANGED | ULP_TRANSACT_DRY_RUN;
+	EXPECT_EQ(0, raw_transact(self->session, args));
+	EXPECT_EQ(0, raw_transact(before, args));
+	args->nr_writes = 0;
+	args->flags = ULP_TRANSACT_UNCHANGED;
+	EXPECT_EQ(0, raw_transact(self->session, args));
+	args->nr_writes = 1;
+	EXPECT_EQ(0, raw_transact(self->session, args));
+	/* of other bytes, too */
+	self->writes[0] = self->writes[1];
+	EXPECT_EQ(-ESTALE, raw_transact(before, args));
+	EXPECT_EQ(ULP_REASON_NONE, args->out_reason);
+	EXPECT_EQ(0, args->out_attempts);
+	args->flags |= ULP_TRANSACT_DRY_RUN;
+	EXPECT_EQ(-ESTALE, raw_transact(before, args));
+	/* not its own */
+	EXPECT_EQ(0, raw_transact(self->session, args));
+	after = raw_session(self->pid);
+	ASSERT_LE(0, after);
+	args->flags = ULP_TRANSACT_UNCHANGED;
+	EXPECT_EQ(0, raw_transact(after, args));
+	EXPECT_EQ(-ESTALE, raw_transact(self->session, args));
+	EXPECT_EQ(ULP_REASON_NONE, args->out_reason);
+	/* who did not ask */
+	args->flags = ULP_TRANSACT_DRY_RUN;
+	self->writes[0] = self->writes[2];
+	EXPECT_EQ(0, raw_transact(before, args));
+	close(before);
+	close(after);
+}
+
 /* The pages are the target's own: who maps the same file sees nothing. */
 TEST_F(plan, copy_on_write)
 {

@@ -87,5 +87,57 @@ test_four_tools() {
 	end_victim
 }
 
+# in_background VERB PATCH - a tool that is in the way of none, and waits for a thread
+in_background() {
+	local verb=$1 FILE
+	patch_path "$2"
+	"$ULP_TOOL" "$verb" -p "${PID[$VICTIM]}" --retries=100000 --timeout="$LIMIT" "$FILE" \
+		>"$WORK/out.bg" 2>&1 &
+	STARTED+=("$!")
+	TOOL=$!
+}
+
+at_work() {
+	ls -l "/proc/$TOOL/fd" | grep -qF '[ulp]'
+}
+
+# While a tool waits to take the upper patch back another one takes the lower one back:
+# the entry may not lead to that again.
+test_two_revert() {
+	start_victim stack "$VICTIMS/victim_stack"
+	apply callee
+	apply callee.2
+	ask enter caller
+	in_background revert callee.2
+	loop_until at_work
+	revert callee
+	expect 7130 leave
+	wait "$TOOL" || fail "exit status $?: $(cat "$WORK/out.bg")"
+	ask enter caller
+	expect 1131 leave
+	apply callee.2
+	revert callee.2
+	end_victim
+}
+
+# What a tool that waits has mapped is not there for others: it goes with that tool.
+test_two_apply() {
+	start_victim stack "$VICTIMS/victim_stack"
+	ask enter wait
+	in_background apply busy
+	loop_until at_work
+	loop_until images
+	tool 4 apply -p "${PID[stack]}" --consistency=thread --timeout=5 "$PATCHES/busy.so"
+	expect 1120 leave
+	wait "$TOOL" || fail "exit status $?: $(cat "$WORK/out.bg")"
+	tool 0 patches --json -p "${PID[stack]}"
+	json processes.0.objects.0.patches.#=1 processes.0.objects.0.patches.0.state=active
+	ask enter wait
+	ask leave
+	[ "$REPLY" != 1120 ] || fail "the old function: $REPLY"
+	end_victim
+}
+
 run_tests test_order_123 test_order_132 test_order_213 test_order_231 test_order_312 \
-	test_order_321 test_again_on_top test_four_tools
+	test_order_321 test_again_on_top test_two_revert test_two_apply \
+	test_four_tools

@@ -6,15 +6,17 @@
 # makes $(B)/packed/NAME.so of DESCRIPTION.dsc and the shared object OBJECT,
 # for TARGET; all paths without their directory and suffix.
 
-VARIANTS += patches/answer.2 patches/answer.3
+VARIANTS += patches/answer.2 patches/answer.3 patches/callee.2
 CFLAGS_patches/answer.2 := -DADD=2000
 CFLAGS_patches/answer.3 := -DADD=3000
+CFLAGS_patches/callee.2 := -DADD=6000
 
 # those of the plain library; then those with a target of their own
 $(foreach name,answer second outer secret short busy callee caller pointer probe missing cold \
 	universe original,\
 	$(eval PACK += $(name):patches/$(name):patches/$(name):victims/libvictim.so))
 $(foreach n,2 3,$(eval PACK += answer.$(n):patches/answer:patches/answer.$(n):victims/libvictim.so))
+PACK += callee.2:patches/callee:patches/callee.2:victims/libvictim.so
 $(foreach lib,O0 O3 Os cet nop16 nop5 cet-nop16,\
 	$(eval PACK += secret.$(lib):patches/secret:patches/secret:victims/libvictim.$(lib).so)\
 	$(eval PACK += outer.$(lib):patches/outer:patches/outer:victims/libvictim.$(lib).so))
