@@ -395,17 +395,31 @@ static int worse(int status, int next)
 	return status == EXIT_MADE || next == EXIT_MADE ? EXIT_MADE : EXIT_NOTHING;
 }
 
+/* A file has several names, in packages too; it has one build-id, and one patch. */
+static bool is_again(const struct diff_request *request, char *const *outs, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (outs[k] && !strcmp(outs[k], outs[i])) {
+			message(MESSAGE_NOTE, "%s: has the build-id of %s, and the same patch",
+				request->targets[i].path, request->targets[k].path);
+			return true;
+		}
+	return false;
+}
+
 int diff_make(const struct diff_request *request)
 {
+	char **outs = xcalloc(request->nr_targets, sizeof(*outs));
 	int status = EXIT_NOTHING;
 
 	if (!is_directory_path(request->out))
 		return make_one(request, request->targets, request->nr_targets, request->out);
 	for (size_t i = 0; i < request->nr_targets; i++) {
-		const char *out = path_in(request->out, request->targets[i].path);
-
-		status = worse(status, out ? make_one(request, &request->targets[i], 1, out) :
-					     EXIT_FAILED);
+		outs[i] = path_in(request->out, request->targets[i].path);
+		if (!outs[i])
+			status = EXIT_FAILED;
+		else if (!is_again(request, outs, i))
+			status = worse(status, make_one(request, &request->targets[i], 1, outs[i]));
 	}
 	return status;
 }

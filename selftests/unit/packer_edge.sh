@@ -249,6 +249,14 @@ test_directory() {
 		--patched "$WORK/b.fixed.o" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
 	[ "$(find "$WORK/two" -name '*.so' | wc -l)" = 2 ] || fail "$(ls "$WORK/two")"
 	! grep -q // "$WORK/out" || fail "$(cat "$WORK/out")"
+	# the same file by another name
+	rm "$WORK/two"/*.so
+	cp "$WORK/liba.so" "$WORK/other.so"
+	"$ULP_PACKER" diff -o "$WORK/two" --target "$WORK/liba.so" --orig "$WORK/a.o" \
+		--patched "$WORK/a.fixed.o" --target "$WORK/other.so" --orig "$WORK/a.o" \
+		--patched "$WORK/a.fixed.o" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+	says "other.so: has the build-id of $WORK/liba.so, and the same patch"
+	[ "$(wc -l <"$WORK/out")" = 1 ] || fail "made again: $(cat "$WORK/out")"
 }
 
 # A program is far away from its libraries.
