@@ -324,6 +324,22 @@ static int read_part(const struct diff_target *request, const struct options *op
 	return locate(pairs, slots, symbols_are) ? EXIT_MADE : EXIT_FAILED;
 }
 
+static bool check_twice(const struct patch *patch)
+{
+	for (size_t i = 0; i < patch->nr; i++)
+		for (size_t k = 0; k < i; k++) {
+			const struct object *a = patch->parts[i].target, *b = patch->parts[k].target;
+
+			if (a->build_id_size != b->build_id_size ||
+			    memcmp(a->build_id, b->build_id, a->build_id_size) != 0)
+				continue;
+			error("%s: it has the build-id of %s: name one of them only", a->path,
+			      b->path);
+			return false;
+		}
+	return true;
+}
+
 /* A patch is one piece of memory, from which all that it replaces can be reached. */
 static bool check_distance(const struct patch *patch)
 {
@@ -355,7 +371,7 @@ static int make_one(const struct diff_request *request, const struct diff_target
 	}
 	if (!patch.nr)
 		return EXIT_NOTHING;
-	if (!check_distance(&patch) || !select_pieces(&patch))
+	if (!check_twice(&patch) || !check_distance(&patch) || !select_pieces(&patch))
 		return EXIT_FAILED;
 	for (size_t i = 0; i < patch.nr; i++) {
 		good &= check_users(&patch.parts[i]) && check_layouts(&patch.parts[i]);

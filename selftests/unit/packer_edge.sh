@@ -257,6 +257,9 @@ test_directory() {
 		--patched "$WORK/a.fixed.o" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
 	says "other.so: has the build-id of $WORK/liba.so, and the same patch"
 	[ "$(wc -l <"$WORK/out")" = 1 ] || fail "made again: $(cat "$WORK/out")"
+	differ_two 1 --target "$WORK/liba.so" --orig "$WORK/a.o" --patched "$WORK/a.fixed.o" \
+		--target "$WORK/other.so" --orig "$WORK/a.o" --patched "$WORK/a.fixed.o"
+	says "other.so: it has the build-id of $WORK/liba.so: name one of them only"
 }
 
 # A program is far away from its libraries.
