@@ -7,29 +7,48 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 
 #include "cmds.h"
+
+#define WORKERS_MAX	16
+
+/**
+ * struct busy_process - to be tried again, on its way to who does that
+ * @pid: its
+ * @tid: thread that was in the way, 0 unknown
+ */
+struct busy_process {
+	pid_t pid, tid;
+	struct busy_process *next;
+};
 
 /**
  * struct daemon_state - the daemon
  * @tool: options; its context is the main thread's
  * @sensor: of the module
  * @listener: socket of those who ask by themselves
+ * @bell: eventfd, rung when there is one more in @busy
  * @generation: of the list; raised when it changed
  * @lock: protects all below
  * @wake: the scanner is to look, or has looked
  * @scan_wanted: all processes are to be looked at
  * @scans: how often that was done
+ * @busy: processes that a patch could not be applied to yet
+ * @held: threads that the sensor holds and we are at, 0 in free places
  */
 struct daemon_state {
 	struct tool *tool;
 	struct ulp_sensor *sensor;
 	int listener;
+	int bell;
 	atomic_uint generation;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool scan_wanted;
 	unsigned int scans;
+	struct busy_process *busy;
+	pid_t held[WORKERS_MAX];
 };
 
 /* One line for the log; quiet drops those that are no warnings. */
@@ -44,6 +63,30 @@ const char *daemon_list(const struct daemon_state *daemon);
 int daemon_serve(struct daemon_state *daemon);
 /* Has all processes looked at, with @wait until that is done. */
 void daemon_scan(struct daemon_state *daemon, bool wait);
+
+/* A process that is busy, and the thread that was in the way: to be tried again. */
+void daemon_later(struct daemon_state *daemon, pid_t pid, pid_t tid);
+struct worker;
+/* What the thread does that tries again; does not return. */
+void daemon_retry(struct worker *worker, struct daemon_state *daemon);
+/* daemon_serve.c: applies what is enabled; whether something is busy, and by @tid */
+bool worker_is_busy(struct worker *worker, pid_t pid, pid_t *tid);
+/* Nanoseconds of a clock that only goes on. */
+uint64_t daemon_now(void);
+
+/* daemon_watch.c: until a thread has run */
+struct thread_watch {
+	int fd;		/* poll(): it has run, or ended; -1: it cannot be seen */
+	void *ring;
+};
+
+#define NO_WATCH	{ .fd = -1 }
+
+/* Ends what @watch was at before; 0 or -errno. */
+int watch_begin(struct thread_watch *watch, pid_t tid);
+void watch_end(struct thread_watch *watch);
+/* In nanoseconds, whatever happens. */
+void watch_wait(const struct thread_watch *watch, uint64_t at_least, uint64_t at_most);
 
 /* daemon_socket.c: the listening socket or -errno; a thread that answers there */
 int daemon_listen(void);

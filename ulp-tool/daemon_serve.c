@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The threads of the daemon: some that serve those whom the sensor holds, some
- * that answer at the socket, and one that looks at all processes.  Each has a
- * context and a copy of the enabled patches of its own.
+ * that answer at the socket, one that looks at all processes, and one that tries
+ * again where a patch was busy (daemon_later.c).  Each has a context and a copy of
+ * the enabled patches of its own.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../uapi/ulp_sensor.h"
@@ -20,9 +22,11 @@
 
 #define DEFAULT_HOLD_NS	2000000000ULL	/* as the module's */
 #define WORKERS_MIN	2
-#define WORKERS_MAX	16
 #define CLIENTS		2		/* served at once */
 #define PASSES_MAX	8
+#define ATTEMPTS	4		/* in a row; then the thread in the way is waited for */
+#define PAUSE_NS	5000000ULL	/* while a thread is held, between tries; doubled */
+#define PAUSE_MAX_NS	100000000ULL
 
 /**
  * struct worker - a thread
@@ -32,6 +36,9 @@
  * @generation: of @list
  * @changed: when its directory was, then
  * @options: how to apply
+ * @busy: something that is enabled was busy in the process that was served last
+ * @blocker: thread that was in its way, 0 unknown
+ * @message: the sentence about it
  */
 struct worker {
 	struct daemon_state *daemon;
@@ -40,7 +47,18 @@ struct worker {
 	unsigned int generation;
 	struct timespec changed;
 	struct ulp_options options;
+	bool busy;
+	pid_t blocker;
+	char message[640];
 };
+
+uint64_t daemon_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 static void log_line(enum ulp_log_level level, const char *text, void *data)
 {
@@ -51,7 +69,7 @@ static void worker_init(struct worker *worker, struct daemon_state *daemon)
 {
 	*worker = (struct worker){
 		.daemon = daemon,
-		.options = { .sz = sizeof(worker->options) },
+		.options = { .sz = sizeof(worker->options), .attempts = ATTEMPTS },
 	};
 	if (ulp_context_new(&worker->ctx))
 		out_of_memory();
@@ -97,6 +115,34 @@ static bool is_wanted(const struct ulp_patch *patch, const struct ulp_object_inf
 	return false;
 }
 
+static bool share_object(const struct ulp_patch *one, const struct ulp_patch *other)
+{
+	const struct ulp_patch_target *a, *b;
+	size_t nr_a = ulp_patch_targets(one, &a), nr_b = ulp_patch_targets(other, &b);
+
+	for (size_t i = 0; i < nr_a; i++)
+		for (size_t k = 0; k < nr_b; k++)
+			if (!strcmp(a[i].build_id, b[k].build_id))
+				return true;
+	return false;
+}
+
+/* What was enabled later must not come below what is busy. */
+static void keep_order(const struct ulp_enabled_entry *entries, bool *wanted, size_t busy, size_t nr)
+{
+	for (size_t i = busy + 1; i < nr; i++)
+		wanted[i] = wanted[i] && !share_object(entries[busy].patch, entries[i].patch);
+}
+
+static void note_busy(struct worker *worker, const struct ulp_result *result, int err)
+{
+	if (!worker->busy)
+		snprintf(worker->message, sizeof(worker->message), "%s (%s)", result->message,
+			 ulp_reason(err));
+	worker->busy = true;
+	worker->blocker = (pid_t)result->blocker_tid;
+}
+
 static void say_applied(const struct worker *worker, const struct ulp_target *target,
 			const struct ulp_patch *patch, const struct ulp_result *result)
 {
@@ -133,6 +179,10 @@ static int apply_enabled(struct worker *worker, struct ulp_target *target)
 		if (!err) {
 			applied++;
 			say_applied(worker, target, entries[i].patch, &result);
+		} else if (ulp_code_is_busy(err)) {
+			code = err;
+			note_busy(worker, &result, err);
+			keep_order(entries, wanted, i, nr);
 		} else if (err == -ULP_E_OPTED_OUT) {
 			daemon_say(worker->daemon, SAY_DETAIL, "%s", result.message);
 		} else if (!ulp_code_is_nothing(err)) {
@@ -154,6 +204,8 @@ static int serve(struct worker *worker, pid_t pid, uint32_t place)
 	struct ulp_target *target;
 	int err, linker = 1;
 
+	worker->busy = false;
+	worker->blocker = 0;
 	err = ulp_target_open(worker->ctx, pid, &target);
 	if (err) {
 		/* gone, a kernel thread, or no program of ours */
@@ -173,6 +225,87 @@ static int serve(struct worker *worker, pid_t pid, uint32_t place)
 	return err;
 }
 
+/* It is tried again when whoever is in the way has gone on. */
+static void leave_for_later(struct worker *worker, pid_t pid)
+{
+	if (!worker->busy)
+		return;
+	daemon_say(worker->daemon, SAY_WARNING, "%s; it will be tried again", worker->message);
+	daemon_later(worker->daemon, pid, worker->blocker);
+}
+
+bool worker_is_busy(struct worker *worker, pid_t pid, pid_t *tid)
+{
+	serve(worker, pid, ULP_PLACE_LINK);
+	*tid = worker->blocker;
+	if (worker->busy)
+		daemon_say(worker->daemon, SAY_DETAIL, "%s", worker->message);
+	return worker->busy;
+}
+
+static void set_held(struct daemon_state *daemon, pid_t from, pid_t to)
+{
+	bool done = false;
+
+	pthread_mutex_lock(&daemon->lock);
+	for (size_t i = 0; i < WORKERS_MAX && !done; i++) {
+		done = daemon->held[i] == from;
+		if (done)
+			daemon->held[i] = to;
+	}
+	pthread_mutex_unlock(&daemon->lock);
+}
+
+static bool is_held(struct daemon_state *daemon, pid_t tid)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&daemon->lock);
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		found |= tid && daemon->held[i] == tid;
+	pthread_mutex_unlock(&daemon->lock);
+	return found;
+}
+
+/*
+ * A thread that is held waits for whoever is in the way of a patch: each time that
+ * one has run it is tried again.  Unless it is held as well, and cannot run.
+ */
+static void serve_held(struct worker *worker, const struct ulp_load_info *load, uint64_t ns)
+{
+	struct daemon_state *daemon = worker->daemon;
+	uint64_t now = daemon_now(), end = now + ns, pause = PAUSE_NS, left;
+	struct thread_watch watch = NO_WATCH;
+	pid_t watched = 0;
+
+	set_held(daemon, 0, load->tid);
+	for (;;) {
+		/* better told that something is busy than cut off */
+		worker->options.timeout_ns = end - now;
+		serve(worker, load->pid, load->place);
+		now = daemon_now();
+		if (!worker->busy || now >= end || is_held(daemon, worker->blocker))
+			break;
+		if (worker->blocker != watched) {
+			watched = worker->blocker;
+			daemon_say(daemon, SAY_DETAIL, "%s; thread %d is held until it has gone on",
+				   worker->message, (int)load->tid);
+			/* it may have gone before it was watched: at once again */
+			if (watched && !watch_begin(&watch, watched))
+				continue;
+			watch_end(&watch);
+		}
+		left = end - now;
+		watch_wait(&watch, pause < left ? pause : left,
+			   PAUSE_MAX_NS < left ? PAUSE_MAX_NS : left);
+		if (pause < PAUSE_MAX_NS)
+			pause *= 2;
+	}
+	watch_end(&watch);
+	set_held(daemon, load->tid, 0);
+	leave_for_later(worker, load->pid);
+}
+
 static void *serve_sensor(void *arg)
 {
 	struct daemon_state *daemon = arg;
@@ -181,10 +314,8 @@ static void *serve_sensor(void *arg)
 	uint64_t hold = daemon->tool->options.hold_ns;
 	int err;
 
+	hold = (hold ? hold : DEFAULT_HOLD_NS) / 4 * 3;
 	worker_init(&worker, daemon);
-	/* busy for longer than it is held: then it is better told so than cut off */
-	worker.options.timeout_ns = (hold ? hold : DEFAULT_HOLD_NS) / 4 * 3;
-	worker.options.attempts = UINT32_MAX;
 	for (;;) {
 		err = ulp_sensor_next(daemon->sensor, &load);
 		if (err == -EINTR)
@@ -201,7 +332,7 @@ static void *serve_sensor(void *arg)
 			continue;
 		}
 		if (load.pid)
-			serve(&worker, load.pid, load.place);
+			serve_held(&worker, &load, hold);
 		ulp_sensor_done(daemon->sensor, load.ticket);
 	}
 }
@@ -224,8 +355,10 @@ static void *serve_socket(void *arg)
 			continue;
 		}
 		pid = daemon_client(fd);
-		if (pid > 0)
+		if (pid > 0) {
 			daemon_answer(fd, serve(&worker, pid, ULP_PLACE_LINK));
+			leave_for_later(&worker, pid);
+		}
 		close(fd);
 	}
 	return NULL;
@@ -283,6 +416,7 @@ static void scan(struct worker *worker)
 				continue;
 			fresh++;
 			serve(worker, pids[i], ULP_PLACE_MISSED);
+			leave_for_later(worker, pids[i]);
 		}
 		free(seen);
 		seen = pids;
@@ -324,6 +458,15 @@ void daemon_scan(struct daemon_state *daemon, bool wait)
 	pthread_mutex_unlock(&daemon->lock);
 }
 
+static void *retry_busy(void *arg)
+{
+	struct worker worker;
+
+	worker_init(&worker, arg);
+	daemon_retry(&worker, arg);
+	return NULL;
+}
+
 int daemon_serve(struct daemon_state *daemon)
 {
 	size_t workers = WORKERS_MIN;
@@ -335,7 +478,12 @@ int daemon_serve(struct daemon_state *daemon)
 		workers = (size_t)CPU_COUNT(&cpus);
 	if (workers > WORKERS_MAX)
 		workers = WORKERS_MAX;
+	daemon->bell = eventfd(0, EFD_CLOEXEC);
+	if (daemon->bell < 0)
+		return -errno;
 	err = pthread_create(&thread, NULL, scan_processes, daemon);
+	if (!err)
+		err = pthread_create(&thread, NULL, retry_busy, daemon);
 	for (size_t i = 0; i < workers && !err; i++)
 		err = pthread_create(&thread, NULL, serve_sensor, daemon);
 	for (size_t i = 0; i < CLIENTS && !err; i++)

@@ -356,6 +356,69 @@ test_many() {
 	end_daemon
 }
 
+# has_patch NAME - it is active in the victim
+has_patch() {
+	"$ULP_TOOL" patches --json -p "${PID[$VICTIM]}" >"$WORK/has" &&
+		python3 -c 'import json, sys
+sys.exit(not any(patch["file"] == sys.argv[1] and patch["active"]
+    for process in json.load(sys.stdin)["processes"]
+    for object in process["objects"] for patch in object["patches"]))' "$1" <"$WORK/has"
+}
+
+# What is busy when all are looked at is applied when whoever is in the way has gone;
+# what was enabled after it for the same library does not come before it.
+test_busy() {
+	start_daemon
+	start_victim stack "$VICTIMS/victim_stack"
+	ask enter wait
+	enable busy
+	enable answer
+	loop_until daemon_said "thread $REPLY .*victim_wait.*will be tried again"
+	loop_until daemon_said '2 patches enabled'
+	expect 42 answer 0
+	expect 1120 leave
+	loop_until has_patch answer
+	has_patch busy || fail "the second patch came first"
+	expect 1000 answer 0
+	end_victim
+	end_daemon
+}
+
+# A thread that is held waits for the one in the way, and goes on as soon as that has
+# gone: long before the time is up.
+test_busy_while_held() {
+	start_victim stack "$VICTIMS/victim_stack"
+	start_daemon --only-new --hold 600 -v
+	enable busy
+	enable loaded
+	loop_until daemon_said '2 patches enabled'
+	ask enter wait
+	expect loading load
+	loop_until daemon_said "victim_wait.*is held until it has gone on"
+	! has_patch busy || fail "patched under a thread"
+	expect 1120 leave
+	expect "first=2 now=2" loaded
+	has_patch busy || fail "it went on too early: $(cat "$WORK/daemon")"
+	! daemon_said "will be tried again" || fail "$(cat "$WORK/daemon")"
+	end_victim
+	end_daemon
+}
+
+# A thread that is in the way itself is not held for that: the rest is applied, and
+# this when it has gone on.
+test_busy_by_itself() {
+	start_victim stack "$VICTIMS/victim_stack"
+	start_daemon --only-new --hold 600
+	enable busy
+	enable loaded
+	loop_until daemon_said '2 patches enabled'
+	expect "first=2 now=2" through
+	daemon_said "victim_call.*will be tried again" || fail "$(cat "$WORK/daemon")"
+	loop_until has_patch busy
+	end_victim
+	end_daemon
+}
+
 # The socket, for who asks by itself; and what systemd is told.
 test_sockets() {
 	NOTIFY_SOCKET=$WORK/notify
@@ -389,4 +452,4 @@ for request, answer in (b"loaded\n", b"done 0\n"), (b"nonsense\n", b""):
 
 run_tests test_list test_damaged test_writable test_dlopen test_start test_running test_static \
 	test_namespace test_setuid test_gconv test_killed test_killed_in_the_middle test_stopped \
-	test_module test_many test_sockets
+	test_module test_many test_busy test_busy_while_held test_busy_by_itself test_sockets

@@ -4,8 +4,12 @@
  *
  *	shared		a process that shares the memory goes in (CLONE_VM)
  *	unshare		lets it out
+ *	load		a thread loads libloaded.so
+ *	loaded		waits for it: "first=N now=N", see victim_load.c
+ *	through		load it from inside victim_call(); the same answer
  * and those of inside.h and hammer.h.
  */
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <sys/wait.h>
 #include "hammer.h"
@@ -155,6 +159,49 @@ static void answer(const char *arg)
 	reply("%d", victim_answer(atoi(arg)));
 }
 
+static pthread_t loader;
+static int first = -1, now = -1;
+
+static void load_it(void)
+{
+	void *handle = dlopen("libloaded.so", RTLD_NOW);
+	int *said = handle ? dlsym(handle, "loaded_first") : NULL;
+	int (*says)(void) = handle ? (int (*)(void))dlsym(handle, "loaded_answer") : NULL;
+
+	if (!said || !says)
+		die("%s", dlerror());
+	first = *said;
+	now = says();
+}
+
+static void *loader_main(void *arg)
+{
+	load_it();
+	return arg;
+}
+
+static void load(const char *arg)
+{
+	(void)arg;
+	if (pthread_create(&loader, NULL, loader_main, NULL))
+		die("pthread_create");
+	reply("loading");
+}
+
+static void loaded(const char *arg)
+{
+	(void)arg;
+	pthread_join(loader, NULL);
+	reply("first=%d now=%d", first, now);
+}
+
+static void through(const char *arg)
+{
+	(void)arg;
+	victim_call(load_it);
+	reply("first=%d now=%d", first, now);
+}
+
 int main(void)
 {
 	static const struct victim_command commands[] = {
@@ -163,6 +210,9 @@ int main(void)
 		{ "shared", shared },
 		{ "unshare", unshare_end },
 		{ "answer", answer },
+		{ "load", load },
+		{ "loaded", loaded },
+		{ "through", through },
 		{ NULL, NULL },
 	};
 
