@@ -376,6 +376,7 @@ static int apply_plan(struct ulp_target *target, struct ulp_plan *plan, void *ar
 	if (!err && moving)
 		return ulp_universe_begin(target, plan, moving, ULP_RECORD_SWITCHING,
 					  moving->record->sequence, true);
+	plan->scan_memory |= plan->patch_may_scan && patch->scan_memory;
 	if (!err)
 		err = find_objects(target, apply);
 	if (!err)

@@ -104,6 +104,7 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 	};
 	int session = -1, err;
 
+	plan.patch_may_scan = options->scan_memory == ULP_SCAN_AUTO;
 	plan.scan_memory = options->scan_memory == ULP_SCAN_ALWAYS ||
 			   (options->scan_memory == ULP_SCAN_AUTO &&
 			    ulp_target_has_contexts(target));

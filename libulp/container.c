@@ -98,12 +98,13 @@ static int read_header(struct reader *r, const struct ulp_part *part)
 	    header->header_size < sizeof(*header) + header->nr_tables * sizeof(struct ulp_table) ||
 	    header->header_size > header->total_size)
 		return ulp_patch_bad(patch, "damaged: size of the header");
-	if (header->flags || header->__reserved)
+	if ((header->flags & ~ULP_CONTAINER_SCAN_MEMORY) || header->__reserved)
 		return ulp_patch_bad(patch, "a field of a later version is set");
 	if (header->machine != EM_X86_64)
 		return ulp_patch_bad(patch, "for machine %u, not x86-64", header->machine);
 	if (is_zero(header->id, sizeof(header->id)))
 		return ulp_patch_bad(patch, "damaged: it has no id");
+	patch->scan_memory = header->flags & ULP_CONTAINER_SCAN_MEMORY;
 	return 0;
 }
 

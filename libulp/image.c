@@ -283,6 +283,7 @@ static void build_texts(struct builder *b, const struct ulp_patch *patch,
 		b->failed = true;
 		return;
 	}
+	head->flags = patch->scan_memory ? ULP_RECORD_SCAN_MEMORY : 0;
 	head->name = put_text(b, patch->name);
 	head->tool = put_text(b, ulp_version());
 	for (size_t i = 0; i < patch->nr_labels; i++)

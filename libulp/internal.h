@@ -89,6 +89,7 @@ struct ulp_patch {
 	uint32_t nr_phdrs;
 	uint64_t unwind;		/* vaddr of PT_GNU_EH_FRAME, 0 if none */
 	bool handles_exceptions;	/* it has .gcc_except_table */
+	bool scan_memory;		/* ULP_CONTAINER_SCAN_MEMORY */
 
 	/* Relocations change what is not writable: it is not the same in all targets. */
 	bool private_text;
@@ -276,6 +277,8 @@ int ulp_records_read(struct ulp_target *target);	/* fills target->records, anew 
 bool ulp_records_same(const struct ulp_target *target);
 void ulp_records_free(struct ulp_record_list *records);
 bool ulp_found_active(const struct ulp_found *found);
+/* Its patch says that memory is to be scanned. */
+bool ulp_found_scans(const struct ulp_found *found);
 /* Whether threads are switching to it, or back. */
 bool ulp_found_moves(const struct ulp_found *found);
 /* A record that is not in a target yet; @found points into it. */
@@ -357,6 +360,7 @@ struct ulp_plan {
 	char **write_names;
 	bool check_stack;		/* no thread in any code of the objects */
 	bool scan_memory;		/* for returns of suspended contexts, too */
+	bool patch_may_scan;		/* the patch decides as well */
 	bool ignore_opt_out;
 	bool commit_maps;
 	bool by_thread;			/* threads switch one by one */

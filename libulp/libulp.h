@@ -733,6 +733,8 @@ LIBULP_API size_t ulp_patch_dependencies(const struct ulp_patch *patch,
 					 const char *const **out);
 /** ulp_patch_comment() - text of the description's comments, "" if none */
 LIBULP_API const char *ulp_patch_comment(const struct ulp_patch *patch);
+/** ulp_patch_scans_memory() - it says that memory is to be scanned for coroutines */
+LIBULP_API bool ulp_patch_scans_memory(const struct ulp_patch *patch);
 /** ulp_patch_created() - seconds since the epoch, 0 unknown */
 LIBULP_API int64_t ulp_patch_created(const struct ulp_patch *patch);
 

@@ -49,6 +49,11 @@ const char *ulp_patch_comment(const struct ulp_patch *patch)
 	return patch->comment;
 }
 
+bool ulp_patch_scans_memory(const struct ulp_patch *patch)
+{
+	return patch->scan_memory;
+}
+
 int64_t ulp_patch_created(const struct ulp_patch *patch)
 {
 	return patch->created;

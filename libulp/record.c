@@ -258,6 +258,12 @@ static int by_sequence(const void *a, const void *b)
 	return x->record->image_start < y->record->image_start ? -1 : 1;
 }
 
+bool ulp_found_scans(const struct ulp_found *found)
+{
+	return found->record->header_size >= sizeof(*found->record) &&
+	       found->record->flags & ULP_RECORD_SCAN_MEMORY;
+}
+
 bool ulp_found_active(const struct ulp_found *found)
 {
 	return (found->record->state == ULP_RECORD_ACTIVE || moves(found->record->state)) &&

@@ -226,6 +226,9 @@ static int revert_plan(struct ulp_target *target, struct ulp_plan *plan, void *a
 		if (revert->chosen[i])
 			err = ulp_universe_exclusive(target, records->found[i].record->id,
 						     &moving);
+	for (size_t i = 0; i < records->nr && !err; i++)
+		plan->scan_memory |= plan->patch_may_scan && revert->chosen[i] &&
+				     ulp_found_scans(&records->found[i]);
 	if (err)
 		return err;
 	if (moving || plan->by_thread)

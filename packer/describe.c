@@ -6,6 +6,7 @@
  *	livepatch.so
  *	@/usr/lib/libtarget.so.1
  *	*dependency.so			(or its id)
+ *	%scan-memory
  *	old_function:new_function
  *	old_function:new_function:0x1234
  *	#target_variable:slot
@@ -214,6 +215,19 @@ static bool parse_dependency(struct description *desc, unsigned int line, size_t
 	return true;
 }
 
+/* %what the whole patch is to be like */
+static bool parse_setting(struct description *desc, unsigned int line, size_t start)
+{
+	struct field field = rest_of_line(desc, line, start);
+
+	if (strcmp(field.text, "scan-memory") != 0) {
+		error_at(desc, &field, "unknown setting behind '%%': there is %%scan-memory");
+		return false;
+	}
+	desc->scan_memory = true;
+	return true;
+}
+
 static void add_label(struct description *desc, char *label)
 {
 	for (size_t i = 0; i < desc->nr_labels; i++)
@@ -313,6 +327,8 @@ static bool parse_line(struct description *desc, unsigned int line, bool has_liv
 		return parse_dependency(desc, line, start + 1);
 	case '#':
 		return parse_reference(desc, line, start + 1);
+	case '%':
+		return parse_setting(desc, line, start + 1);
 	}
 	/* The first line that is none of these is a path, whatever is in it. */
 	if (!desc->livepatch.text && !desc->target.text && !desc->nr_functions &&

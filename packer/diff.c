@@ -197,6 +197,7 @@ static bool fill_description(const struct diff_request *request, struct descript
 	memset(desc, 0, sizeof(*desc));
 	desc->path = request->targets[0].path;
 	desc->comment = xstrdup("");
+	desc->scan_memory = request->options->scan_memory;
 	for (size_t i = 0; text[i]; i++)
 		if ((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t') {
 			error("control character 0x%02x in the comment", text[i]);

@@ -183,6 +183,7 @@ static void build_section(const struct plan *plan, size_t nr,
 	struct ulp_container_header header = {
 		.magic = ULP_CONTAINER_MAGIC,
 		.version = ULP_CONTAINER_VERSION,
+		.flags = desc->scan_memory ? ULP_CONTAINER_SCAN_MEMORY : 0,
 		.nr_tables = NR_TABLES - !plan->nr_fixups,
 		.machine = EM_X86_64,
 	};

@@ -31,6 +31,9 @@ int option_take(int c, char **argv, const struct verb *verb, struct options *opt
 	case OPT_EXCEPTIONS:
 		options->allow_exceptions = true;
 		return OPTION_TAKEN;
+	case OPT_SCAN_MEMORY:
+		options->scan_memory = true;
+		return OPTION_TAKEN;
 	case OPT_EXPLAIN:
 		options->explain = true;
 		return OPTION_TAKEN;

@@ -14,6 +14,7 @@
  * @name: of the patch ([A-Za-z0-9._+-], at most 64), NULL: from its output
  * @allow_exceptions: code that handles C++ exceptions, for a target that is linked
  *	statically
+ * @scan_memory: coroutines of the program may be inside what is replaced
  * @explain: print on stdout each function of the patch, why it is in it, and how its
  *	place in the target is known
  * @new_data: names of static variables that may begin with their initial value, though
@@ -25,7 +26,7 @@
  */
 struct options {
 	const char *name;
-	bool allow_exceptions, explain;
+	bool allow_exceptions, scan_memory, explain;
 	const char **new_data;
 	size_t nr_new_data;
 	const char **new_layouts;
@@ -38,13 +39,14 @@ struct verb {
 
 #define OPTIONS_SHORT	"i:qvV?h"
 
-enum { OPT_EXCEPTIONS = 512, OPT_EXPLAIN, OPT_NEW_DATA, OPT_NEW_LAYOUT };
+enum { OPT_EXCEPTIONS = 512, OPT_EXPLAIN, OPT_NEW_DATA, OPT_NEW_LAYOUT, OPT_SCAN_MEMORY };
 
 /* For arrays of struct option: those of all commands, with the end ... */
 #define OPTIONS_ALL \
 	{ "id", required_argument, NULL, 'i' }, \
 	{ "name", required_argument, NULL, 'i' }, \
 	{ "allow-exceptions", no_argument, NULL, OPT_EXCEPTIONS }, \
+	{ "scan-memory", no_argument, NULL, OPT_SCAN_MEMORY }, \
 	{ "quiet", no_argument, NULL, 'q' }, \
 	{ "verbose", no_argument, NULL, 'v' }, \
 	{ "help", no_argument, NULL, 'h' }, \
@@ -60,6 +62,8 @@ enum { OPT_EXCEPTIONS = 512, OPT_EXPLAIN, OPT_NEW_DATA, OPT_NEW_LAYOUT };
 #define USAGE_ALL \
 	"      --allow-exceptions  allow code that handles C++ exceptions in a target that\n" \
 	"                          is linked statically; none may pass through it\n" \
+	"      --scan-memory       coroutines of the program may be inside what is replaced:\n" \
+	"                          look for them in its memory when the patch is applied\n" \
 	"  -q, --quiet             print errors only\n" \
 	"  -v, --verbose           print what was decided about each function\n" \
 	"  -?, --help              print this and exit\n" \

@@ -138,6 +138,7 @@ int cmd_pack(int argc, char **argv)
 	    !describe(pack.description, pack.livepatch, &desc) ||
 	    !open_objects(&pack, &desc, &patch, &target))
 		return EXIT_FAILED;
+	desc.scan_memory |= pack.options.scan_memory;
 	plan.name = pack.options.name;
 	if (!plan.name)
 		plan.name = default_name(pack.description, ".dsc");

@@ -104,6 +104,7 @@ struct description {
 	char *comment;
 	char **labels;
 	size_t nr_labels;
+	bool scan_memory;		/* coroutines may be inside */
 };
 
 /* @has_livepatch: -l was given, line 1 may be left out */

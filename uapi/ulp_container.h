@@ -92,12 +92,22 @@ struct ulp_table {
 };
 
 /**
+ * enum ulp_container_flags - flags of a container; an unknown one is refused
+ * @ULP_CONTAINER_SCAN_MEMORY: the program may have suspended contexts of its own
+ *	(coroutines) inside what is replaced: its other memory is to be scanned
+ *	for their return addresses, unless the user says otherwise
+ */
+enum ulp_container_flags {
+	ULP_CONTAINER_SCAN_MEMORY = 1 << 0,
+};
+
+/**
  * struct ulp_container_header - start of section .ulp
  * @magic: %ULP_CONTAINER_MAGIC
  * @version: %ULP_CONTAINER_VERSION; another one is refused
  * @header_size: bytes up to the end of tables[]
  * @total_size: bytes of the section
- * @flags: must be 0
+ * @flags: bits of enum ulp_container_flags
  * @nr_tables: entries of tables[]
  * @id: what this patch is called everywhere; shown by its first 12 hex digits
  * @digest: see above

@@ -60,6 +60,14 @@ enum ulp_record_state {
 };
 
 /**
+ * enum ulp_record_flags - flags of a record
+ * @ULP_RECORD_SCAN_MEMORY: as %ULP_CONTAINER_SCAN_MEMORY: for a revert, too
+ */
+enum ulp_record_flags {
+	ULP_RECORD_SCAN_MEMORY	= 1 << 0,
+};
+
+/**
  * struct ulp_record - head of the record
  * @magic: %ULP_RECORD_MAGIC
  * @version: %ULP_RECORD_VERSION
@@ -93,7 +101,7 @@ enum ulp_record_state {
  * @switches: offset of struct ulp_record_switch[], one for each function
  * @leaves: offset of struct ulp_record_leave[]: code of the old functions
  * @nr_leaves: their number
- * @__reserved: 0
+ * @flags: bits of enum ulp_record_flags; unknown ones mean nothing
  *
  * The fields from @table on are missing in records of earlier versions: see
  * @header_size.
@@ -129,7 +137,7 @@ struct ulp_record {
 	__aligned_u64 switches;
 	__aligned_u64 leaves;
 	__u32 nr_leaves;
-	__u32 __reserved;
+	__u32 flags;
 };
 
 /**

@@ -143,6 +143,8 @@ static void put_patch(const struct patch_file *file)
 	put_field("name", file->name);
 	put_field("id", file->id);
 	put_created(ulp_patch_created(file->patch));
+	if (ulp_patch_scans_memory(file->patch))
+		put_field("memory", "to be scanned for coroutines");
 	for (size_t i = 0; i < nr; i++)
 		put_field("label", labels[i]);
 	for (size_t i = 0; i < file->nr_dependencies; i++)
@@ -239,6 +241,8 @@ static json_object *json_patch(const struct patch_file *file)
 	json_put(object, "name", json_text(file->name));
 	json_put(object, "id", json_text(file->id));
 	json_put(object, "created", json_object_new_int64(ulp_patch_created(file->patch)));
+	json_put(object, "scan_memory",
+		 json_object_new_boolean(ulp_patch_scans_memory(file->patch)));
 	nr = ulp_patch_labels(file->patch, &texts);
 	json_put(object, "labels", json_texts(texts, nr));
 	nr = ulp_patch_dependencies(file->patch, &texts);

@@ -76,4 +76,27 @@ test_always() {
 	end_victim
 }
 
-run_tests test_inside test_inside_stop_machine test_below_a_stack test_elsewhere test_never test_always
+# Contexts that do not show in the program: then the patch says so, and it counts for the
+# apply as for the revert, unless the user knows better.
+test_patch_says_so() {
+	start_victim own "$VICTIMS/victim_coroutine.own"
+	expect suspended enter inside
+	apply busy "${LONG[@]}"
+	expect 7 leave
+	revert busy "${LONG[@]}"
+
+	expect suspended enter inside
+	refused apply 3 busy busy.scan "${LONG[@]}"
+	json results.0.blocker.function=victim_call results.0.blocker.slot
+	refused apply 1 consistency busy.scan --consistency=thread
+	expect 7 leave
+	apply busy.scan "${LONG[@]}"
+	expect suspended enter inside
+	refused revert 3 busy busy.scan "${LONG[@]}"
+	revert busy.scan "${LONG[@]}" --scan-memory=never
+	expect 2007 leave
+	end_victim
+}
+
+run_tests test_inside test_inside_stop_machine test_below_a_stack test_elsewhere test_never \
+	test_always test_patch_says_so

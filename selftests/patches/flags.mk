@@ -21,6 +21,7 @@ $(foreach lib,O0 O3 Os cet nop16 nop5 cet-nop16,\
 	$(eval PACK += secret.$(lib):patches/secret:patches/secret:victims/libvictim.$(lib).so)\
 	$(eval PACK += outer.$(lib):patches/outer:patches/outer:victims/libvictim.$(lib).so))
 PACK += secret.stripped:patches/secret:patches/secret:victims/libvictim.stripped.so:victims/libvictim.so
+PACK += busy.scan:patches/busy.scan:patches/busy:victims/libvictim.so
 PACK += init:patches/init:patches/init:victims/victim_init
 PACK += cold.stripped:patches/cold:patches/cold:victims/libvictim.stripped.so:victims/libvictim.so
 PACK += exceptions:patches/exceptions:patches/exceptions:victims/libvictim_cxx.so

@@ -149,6 +149,25 @@ test_paths_and_options() {
 	says "/does/not/exist/out.so: No such file"
 }
 
+# Coroutines: a line of the description, or an option; the id tells them apart.
+test_scan_memory() {
+	new_function
+	build old <<<'int f(void) { return 1; }'
+	describe "$WORK/new.so" "@$WORK/old.so" f:new_f
+	pack 0 -o "$WORK/without.so" "$WORK/x.dsc"
+	pack 0 -o "$WORK/option.so" --scan-memory "$WORK/x.dsc"
+	describe "$WORK/new.so" "@$WORK/old.so" f:new_f '%scan-memory'
+	pack 0 -o "$WORK/line.so" "$WORK/x.dsc"
+	"$ULP_TOOL" dump --json "$WORK/without.so" >"$WORK/out" || fail dump
+	json patches.0.scan_memory=false
+	for name in option line; do
+		"$ULP_TOOL" dump --json "$WORK/$name.so" >"$WORK/out" || fail dump
+		json patches.0.scan_memory=true
+	done
+	cmp "$WORK/option.so" "$WORK/line.so" || fail "option and line differ"
+	"$ULP_TOOL" dump "$WORK/line.so" | grep -q "memory.*coroutines" || fail "not shown"
+}
+
 test_usage() {
 	pack 2
 	says "no description given" "--help"
@@ -226,6 +245,8 @@ test_lines_and_columns() {
 		"${head[@]}" f:new_f '#%variable:slot'
 	at 4:11 "'slot' not found in $WORK/new.so" '\^~~~' "${head[@]}" f:new_f '#variable:slot'
 	says "make it volatile or global"
+	at 4:2 "unknown setting behind '%': there is %scan-memory" '\^~+' "${head[@]}" f:new_f \
+		'%scan'
 	describe "${head[@]}" "$(printf 'f\001:new_f')"
 	pack 1 "$WORK/x.dsc"
 	says "line 3, column 2: control character 0x01"
@@ -248,4 +269,4 @@ test_lines_and_columns() {
 }
 
 run_tests test_zlib test_object_is_unchanged test_deterministic test_embedded \
-	test_paths_and_options test_usage test_lines_and_columns
+	test_paths_and_options test_scan_memory test_usage test_lines_and_columns

@@ -291,7 +291,7 @@ TEST_F(container, refuses_a_hostile_header)
 	REFUSED("size of the header", HEADER->nr_tables = ~0U);
 	REFUSED("instead of", HEADER->total_size++);
 	REFUSED("instead of", HEADER->total_size = ~0ULL);
-	REFUSED("later version", HEADER->flags = 1);
+	REFUSED("later version", HEADER->flags = 2);
 	REFUSED("later version", HEADER->__reserved = 1);
 	REFUSED("for machine 183", HEADER->machine = EM_AARCH64);
 	REFUSED("has no id", memset(HEADER->id, 0, sizeof(HEADER->id)));

@@ -11,6 +11,10 @@ CFLAGS_victims/libvictim.nop16 := -fpatchable-function-entry=16,14
 CFLAGS_victims/libvictim.nop5 := -fpatchable-function-entry=5
 CFLAGS_victims/libvictim.cet-nop16 := -fcf-protection=full -fpatchable-function-entry=16,14
 
+# the same contexts, but the program's symbols do not tell
+VARIANTS += victims/victim_coroutine.own
+CFLAGS_victims/victim_coroutine.own := -DOWN_CONTEXTS
+
 LDLIBS_victims/victim_wait := -lrt
 LDLIBS_victims/victim_storm := -ldl
 

@@ -7,6 +7,7 @@
  *	thread			one more sleeps, on a stack just above the coroutine's
  *	answer N
  */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -14,6 +15,14 @@
 #include "victim.h"
 
 #define STACK	(256 * 1024)
+
+/* Contexts by names that are no symbols of the program. */
+#ifdef OWN_CONTEXTS
+#define swapcontext(from, to) \
+	((int (*)(ucontext_t *, const ucontext_t *))dlsym(RTLD_DEFAULT, "swapcontext"))(from, to)
+#define makecontext(context, ...) \
+	((__typeof__(&makecontext))dlsym(RTLD_DEFAULT, "makecontext"))(context, __VA_ARGS__)
+#endif
 
 static ucontext_t scheduler, coroutine;
 static char *stack;
