@@ -19,6 +19,9 @@
  * options.c: one table of options for all commands.  An option means the same
  * wherever it is allowed, so it can be read before the command is known.
  */
+/* --color; the first is "not given" as well */
+enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
 struct options {
 	char **processes;		/* -p, each one PID or one wildcard */
 	size_t nr_processes;
@@ -36,6 +39,7 @@ struct options {
 	uint64_t hold_ns;		/* 0: the module's default */
 	int verbose;
 	bool revert, all, recursive, only_livepatched, every_one;
+	enum color_when color;
 	bool only_new;
 	bool json, quiet, help, version;
 };
@@ -267,6 +271,13 @@ const char *backend_name(uint32_t backend);
 /* Of enum ulp_reason: why the module did not do it. */
 const char *refusal_name(uint32_t reason);
 bool is_gone(int code);
+
+/* foreign.c: words of other tools */
+
+/* What to do about a word that is no command here, or NULL. */
+const char *foreign_answer(const char *word);
+/* Becomes ulp-packer if the command is pack or packer. */
+void foreign_packer(int argc, char **argv);
 int exit_status(const struct tally *tally);
 void out_of_memory(void) __attribute__((noreturn));
 

@@ -131,11 +131,14 @@ int main(int argc, char **argv)
 	struct tool tool = { .name = slash ? slash + 1 : argc ? argv[0] : "ulp-tool" };
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 
+	foreign_packer(argc, argv);
 	/* a reader that goes away must not end us between two processes */
 	signal(SIGPIPE, SIG_IGN);
 	tool.color = isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
 		     term && strcmp(term, "dumb") != 0;
 	options_parse(&tool, argc, argv);
+	if (tool.options.color)
+		tool.color = tool.options.color == COLOR_ALWAYS;
 	run(&tool);
 	if (tool.tally.usage)
 		fprintf(stderr, "Try '%s%s%s --help'.\n", tool.name, tool.command ? " " : "",

@@ -25,6 +25,7 @@ enum option_value {	/* of options without a letter, as getopt_long() returns the
 	OPTION_REVERT_ALL, OPTION_ALL_OF, OPTION_ALL, OPTION_RECURSIVE, OPTION_EVERY_ONE,
 	OPTION_JOBS, OPTION_NO_THREADS, OPTION_ONLY_LIVEPATCHED, OPTION_USAGE,
 	OPTION_COUNT, OPTION_LIST, OPTION_HOLD, OPTION_ONLY_NEW, OPTION_IGNORE_OPT_OUT,
+	OPTION_COLOR, OPTION_SECCOMP,
 };
 
 struct option_info {
@@ -67,6 +68,8 @@ static const struct option_info infos[] = {
 	{ OPTION_RECURSIVE, "recursive", NULL, CMD_FILES,
 	  "look for patches in subdirectories too" },
 	{ 'R', "root", "PREFIX", CMD_CHANGE, "accepted and not needed: nothing is opened there" },
+	{ OPTION_SECCOMP, "disable-seccomp", NULL, CMD_PROCESSES,
+	  "accepted and not needed: no process makes a system call for us" },
 	{ 'b', "build-id", "ID", CMD_PATCHES, "only objects whose build-id starts with ID" },
 	{ OPTION_ONLY_LIVEPATCHED, "only-livepatched", NULL, CMD_PATCHES,
 	  "only what has patches" },
@@ -80,6 +83,7 @@ static const struct option_info infos[] = {
 	{ OPTION_HOLD, "hold", "S", CMD_DAEMON,
 	  "hold a program at its start for at most S seconds (2)" },
 	{ OPTION_ONLY_NEW, "only-new", NULL, CMD_DAEMON, "leave alone what is running" },
+	{ OPTION_COLOR, "color", "WHEN", CMD_ANY, "colours: auto (on terminals), always or never" },
 	{ 'j', "json", NULL, CMD_ANY, "print JSON" },
 	{ 'q', "quiet", NULL, CMD_ANY, "print only errors" },
 	{ 'v', "verbose", NULL, CMD_ANY, "print more; twice: for debugging" },
@@ -223,6 +227,18 @@ static uint8_t parse_scan(struct tool *tool, const struct option_info *info, con
 	return ULP_SCAN_AUTO;
 }
 
+static enum color_when parse_color(struct tool *tool, const struct option_info *info,
+				   const char *text)
+{
+	if (!strcmp(text, "always") || !strcmp(text, "yes"))
+		return COLOR_ALWAYS;
+	if (!strcmp(text, "never") || !strcmp(text, "no"))
+		return COLOR_NEVER;
+	if (strcmp(text, "auto") != 0)
+		p_usage(tool, "--%s: '%s' is none of auto, always and never", info->name, text);
+	return COLOR_AUTO;
+}
+
 static uint32_t parse_consistency(struct tool *tool, const struct option_info *info,
 				  const char *text)
 {
@@ -363,6 +379,11 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 	case OPTION_JOBS:
 		options->jobs = parse_number(tool, info, value, 1, 1024);
 		break;
+	case OPTION_COLOR:
+		options->color = parse_color(tool, info, value);
+		break;
+	case OPTION_SECCOMP:
+		break;
 	case OPTION_COUNT:
 		options->count = parse_number(tool, info, value, 1, UINT32_MAX);
 		break;
@@ -484,6 +505,14 @@ static void choose_command(struct tool *tool)
 	}
 	word = tool->args[0];
 	tool->command = find_command(word);
+	if (!tool->command && foreign_answer(word)) {
+		p_usage(tool, "%s: %s", word, foreign_answer(word));
+		return;
+	}
+	if (!tool->command && (!strcmp(word, "pack") || !strcmp(word, "packer"))) {
+		p_usage(tool, "%s: stands first, before its options, which are ulp-packer's", word);
+		return;
+	}
 	if (!tool->command) {
 		near = closest_command(word);
 		p_usage(tool, near ? "unknown command '%s'; did you mean '%s'?" :
@@ -541,6 +570,7 @@ void options_help(const struct tool *tool, FILE *out)
 					*a);
 			fputs(commands[i].aliases[0] ? ")\n" : "\n", out);
 		}
+		fprintf(out, "  %-14s%s\n", "pack", "Make a patch: ulp-packer pack (also: packer)");
 		fprintf(out, "\n'%s COMMAND --help' lists the options of a command.\n", tool->name);
 		return;
 	}

@@ -128,6 +128,38 @@ test_names() {
 	usage "no argument 'x'" info x
 }
 
+# Words of other tools: what is done instead, or by whom.
+test_foreign_words() {
+	usage 'post: nothing to be done' post lib.so
+	usage 'reverse: nothing to be made: "revert"' reverse fix.so
+	usage 'livepatchable: any .*build-id' livepatchable lib.so
+	usage 'extract: nothing needs it' extract lib.so
+	usage 'packer: stands first' -v packer fix.dsc
+	usage "'yellow' is none of auto, always and never" patches --color yellow
+	tool 0 patches -p $$ --disable-seccomp --color=never
+	mkdir "$WORK/bin"
+	printf '%s\n' '#!/bin/sh' 'printf "<%s>" "$@"' 'exit 7' >"$WORK/bin/ulp-packer"
+	chmod 755 "$WORK/bin/ulp-packer"
+	PATH=$WORK/bin:$PATH tool 7 packer -o out.so 'a b.dsc'
+	prints '^<pack><-o><out.so><a b.dsc>$'
+	PATH=$WORK/bin:$PATH tool 7 pack --help
+	prints '^<pack><--help>$'
+	PATH=$WORK tool 1 pack a.dsc
+	says 'ulp-packer: No such file'
+}
+
+test_color() {
+	local when
+	for when in always yes; do
+		"$ULP_TOOL" check --color=$when -p $$ "$PATCHES/answer.so" >"$WORK/out" 2>"$WORK/err"
+		grep -q $'\033' "$WORK/out" || fail "no colours: $(cat "$WORK/out" "$WORK/err")"
+	done
+	for when in auto never no; do
+		"$ULP_TOOL" check --color=$when -p $$ "$PATCHES/answer.so" >"$WORK/out" 2>"$WORK/err"
+		! grep -q $'\033' "$WORK/out" || fail "colours with $when"
+	done
+}
+
 test_help() {
 	local command
 	for command in $COMMANDS; do
@@ -428,7 +460,7 @@ test_not_root() {
 	json errors.0.reason=permission errors.#=1
 }
 
-run_tests test_usage test_values test_option_order test_names test_help \
+run_tests test_usage test_values test_option_order test_names test_foreign_words test_color test_help \
 	test_help_is_documented test_completion test_reasons_are_documented test_manual_page \
 	test_no_such_process test_select test_all_processes_twice_the_same test_hostile_names \
 	test_objects test_check_and_revert_nothing test_files test_patch_files test_no_module \
