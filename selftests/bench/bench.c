@@ -25,6 +25,7 @@ static const struct {
 	{ "gap", measure_gap },
 	{ "refusal", measure_refusal },
 	{ "universe", measure_universe },
+	{ "switching", measure_switching },
 	{ "wall", measure_wall },
 	{ "processes", measure_processes },
 	{ "start", measure_start },

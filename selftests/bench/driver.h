@@ -144,6 +144,7 @@ void measure_sleepers(void);
 void measure_gap(void);
 void measure_refusal(void);
 void measure_universe(void);
+void measure_switching(void);
 void measure_wall(void);
 void measure_processes(void);
 void measure_start(void);

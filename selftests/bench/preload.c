@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What the preload library costs: at the start of a program, and in memory. */
+/* What the preload library costs: at the start of a program, in memory, and in malloc(). */
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,13 +34,41 @@ static void starts(char *const *argv, const char *name)
 	report_ratio(us[1] / us[0], 0, "start of %s, with/without the preload library", name);
 }
 
+/* One victim of each kind, asked in turns. */
+static void allocations(void)
+{
+	const unsigned long count = 200000;
+	struct samples samples[2] = { 0 };
+	struct victim victims[2];
+	char question[32];
+	double ns[2];
+
+	snprintf(question, sizeof(question), "malloc %lu", count);
+	for (int with = 0; with < 2; with++) {
+		preload(with);
+		victim_start(&victims[with], (struct victim_options){ 1, 0, 0, 0 });
+	}
+	preload(false);
+	for (int run = 0; run < 31; run++)
+		for (int with = 0; with < 2; with++)
+			sample_add(&samples[with],
+				   (double)victim_ask(&victims[with], question) / count);
+	for (int with = 0; with < 2; with++) {
+		victim_end(&victims[with]);
+		ns[with] = report_figure(&samples[with], "ns", "preload.malloc.%s",
+					 with ? "with" : "without");
+	}
+	printf("%-26s %12.1f %12.1f\n", "malloc() and free(), ns", ns[0], ns[1]);
+	report_ratio(ns[1] / ns[0], 0, "malloc() and free(), with/without the preload library");
+}
+
 void measure_preload(void)
 {
 	char *const nothing[] = { "/bin/true", NULL };
 	char *const python[] = { "/usr/bin/python3", "-S", "-c", "pass", NULL };
 	long kib[2][NR_SIZES] = { 0 };
 
-	report_title("The preload library: start of a program (us), memory (KiB)",
+	report_title("The preload library: start of a program (us), memory (KiB), malloc() (ns)",
 		     "From before its creation to its end; memory of a process of one thread.");
 	printf("%-26s %12s %12s\n", "", "without", "with");
 	starts(nothing, "true");
@@ -61,4 +89,5 @@ void measure_preload(void)
 		printf("%-26s %12ld %12ld\n", size_names[i], kib[0][i], kib[1][i]);
 		report_figure(&more, "KiB", "preload.memory.%s.more", size_names[i]);
 	}
+	allocations();
 }

@@ -15,6 +15,8 @@
  * Prints "ready", then answers lines from standard input until they end:
  *
  *	calls N		call old_100() N times; answers the nanoseconds it took
+ *	counted N	the same of counted_100(), which asks a counter of its thread
+ *	malloc N	malloc() and free() N times, of several sizes; nanoseconds, too
  *	value		answers what old_100(1) returns
  */
 #include <err.h>
@@ -44,6 +46,21 @@ __asm__(".pushsection " REPLACED ", \"ax\", @progbits\n\t.balign 4096\n\t.popsec
 	KEEP __attribute__((section(REPLACED))) int old_##n(int x) { return x * 3 + (n); } \
 	KEEP int new_##n(int x) { return x * 3 + (n) + 1000; }
 BENCH_HUNDRED(FUNCTIONS)
+
+/*
+ * What a patched entry would cost if each thread had a counter of its switches, in a
+ * library that it was started with: the counter is compared, then the new code entered.
+ */
+static __thread unsigned int thread_switches __attribute__((tls_model("initial-exec")));
+unsigned int process_switches = 1;
+
+int counted_100(int x);
+KEEP int counted_100(int x)
+{
+	if (__builtin_expect(thread_switches == process_switches, 1))
+		return new_100(x);
+	return x * 3 + 100;
+}
 
 static struct bench_shared *shared;
 static bool pinned;
@@ -162,20 +179,43 @@ static void start(void *(*run)(void *))
 		errx(1, "pthread_create: %s", strerror(status));
 }
 
+static uint64_t call(int (*volatile function)(int), unsigned long count)
+{
+	uint64_t begin = bench_now();
+
+	while (count--)
+		function(1);
+	return bench_now() - begin;
+}
+
+static uint64_t allocate(unsigned long count)
+{
+	void *volatile blocks[64] = { NULL };
+	uint64_t begin = bench_now();
+
+	for (unsigned long i = 0; i < count; i++) {
+		free(blocks[i % 64]);
+		blocks[i % 64] = malloc(16 + i * 7919 % 3000);
+	}
+	for (int i = 0; i < 64; i++)
+		free(blocks[i]);
+	return bench_now() - begin;
+}
+
 static void answer(const char *line)
 {
-	int (*volatile function)(int) = old_100;
 	unsigned long count;
-	uint64_t begin;
+	uint64_t said;
 
-	if (sscanf(line, "calls %lu", &count) == 1) {
-		begin = bench_now();
-		while (count--)
-			function(1);
-		printf("%llu\n", (unsigned long long)(bench_now() - begin));
-	} else {
-		printf("%d\n", function(1));
-	}
+	if (sscanf(line, "calls %lu", &count) == 1)
+		said = call(old_100, count);
+	else if (sscanf(line, "counted %lu", &count) == 1)
+		said = call(counted_100, count);
+	else if (sscanf(line, "malloc %lu", &count) == 1)
+		said = allocate(count);
+	else
+		said = (uint64_t)old_100(1);
+	printf("%llu\n", (unsigned long long)said);
 	fflush(stdout);
 }
 
@@ -197,6 +237,7 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED)
 		err(1, "mmap");
 	pin_to(false);
+	thread_switches = process_switches;
 	for (int i = 1; i < threads; i++) {
 		if (i <= spinning)
 			start(i == (spinning + 1) / 2 ? probe : spin);
