@@ -8,6 +8,8 @@
  */
 #include "kselftest_harness.h"
 #include "ulp_raw.h"
+#include <sys/ptrace.h>
+#include <sys/user.h>
 
 #define MS		1000000ULL
 #define FOR_EVER	(10000 * MS)	/* longest hold there is */
@@ -151,6 +153,13 @@ static int hold(int session, struct ulp_transact *args, uint64_t hold_ns,
 	args->stale = (uintptr_t)stale;
 	args->nr_stale = nr_stale;
 	return raw_transact(session, args);
+}
+
+static void release(int session)
+{
+	struct ulp_release args = { .size = sizeof(args) };
+
+	raw_ioctl(session, ULP_RELEASE, &args);
 }
 
 static struct ulp_stale stale_of(const struct ulp_transact *args)
@@ -479,6 +488,168 @@ TEST_F(hold, other_session)
 	EXPECT_EQ(-EADDRINUSE, hold(other, &args, FOR_EVER, NULL, 0));
 	close(other);
 	EXPECT_EQ(count, self->shared->count[0]);
+}
+
+/* While it is held the module stays. */
+TEST_F(hold, unloading)
+{
+	struct ulp_transact args;
+
+	START(turns, 1);
+	HOLD(&args, FOR_EVER);
+	EXPECT_EQ(-1, syscall(SYS_delete_module, "ulp", O_NONBLOCK));
+	EXPECT_EQ(EWOULDBLOCK, errno);
+	EXPECT_TRUE(stands_still(&self->shared->count[0]));
+	release(self->session);
+	EXPECT_TRUE(GOES_ON(self->shared->count[0]));
+	/* nor does it go from under an open session */
+	EXPECT_EQ(-1, syscall(SYS_delete_module, "ulp", O_NONBLOCK));
+	EXPECT_EQ(EWOULDBLOCK, errno);
+}
+
+/* ---- tracers: it is to them as a thread that runs, or that stopped for them ---- */
+
+/* The thread has not stopped; it gets time for it. */
+static bool no_stop(pid_t pid)
+{
+	usleep(20000);
+	return !waitpid(pid, NULL, WNOHANG);
+}
+
+/* How it stops next: signal and event. */
+static int next_stop(pid_t pid)
+{
+	int status = 0;
+
+	return RAW_WAIT(waitpid(pid, &status, WNOHANG) == pid) && WIFSTOPPED(status) ?
+		status >> 8 : -1;
+}
+
+#define STOPPED_BY_EVENT	(SIGTRAP | PTRACE_EVENT_STOP << 8)
+
+static bool can_peek(pid_t pid, const void *addr, long *word)
+{
+	errno = 0;
+	*word = ptrace(PTRACE_PEEKDATA, pid, addr, NULL);
+	return !errno;
+}
+
+/* Its memory and registers can be read and written; one step, and it is let go. */
+#define SERVES_ITS_TRACER(pid, shared) do {					\
+	struct user_regs_struct _regs, _after;					\
+	long _word;								\
+										\
+	ASSERT_EQ(0, ptrace(PTRACE_POKEDATA, pid, &(shared)->value, 42L));	\
+	ASSERT_TRUE(can_peek(pid, (void *)&(shared)->value, &_word));		\
+	EXPECT_EQ(42, _word);							\
+	EXPECT_EQ(42, (shared)->value);						\
+	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, pid, NULL, &_regs));		\
+	_regs.r15 = 4242;							\
+	ASSERT_EQ(0, ptrace(PTRACE_SETREGS, pid, NULL, &_regs));		\
+	ASSERT_EQ(0, ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));		\
+	ASSERT_EQ(SIGTRAP, next_stop(pid));					\
+	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, pid, NULL, &_after));		\
+	EXPECT_EQ(4242, _after.r15);						\
+	EXPECT_NE(_regs.rip, _after.rip);					\
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));			\
+	EXPECT_TRUE(GOES_ON((shared)->count[0]));				\
+} while (0)
+
+/* It comes to the tracer's stop when it is let go, and not before. */
+TEST_F(hold, seized)
+{
+	struct ulp_transact args;
+	long word;
+
+	START(turns, 1);
+	HOLD(&args, FOR_EVER);
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, self->pid, NULL, NULL));
+	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, self->pid, NULL, NULL));
+	EXPECT_TRUE(no_stop(self->pid));
+	EXPECT_FALSE(can_peek(self->pid, (void *)&self->shared->value, &word));
+	EXPECT_EQ(ESRCH, errno);
+	release(self->session);
+	ASSERT_EQ(STOPPED_BY_EVENT, next_stop(self->pid));
+	SERVES_ITS_TRACER(self->pid, self->shared);
+}
+
+TEST_F(hold, attached)
+{
+	struct ulp_transact args;
+
+	START(turns, 1);
+	HOLD(&args, FOR_EVER);
+	ASSERT_EQ(0, ptrace(PTRACE_ATTACH, self->pid, NULL, NULL));
+	EXPECT_TRUE(no_stop(self->pid));
+	release(self->session);
+	ASSERT_EQ(SIGSTOP, next_stop(self->pid));
+	SERVES_ITS_TRACER(self->pid, self->shared);
+}
+
+/* A tracer that ends leaves it where it is: held. */
+TEST_F(hold, tracer_ends)
+{
+	struct ulp_transact args;
+	pid_t tracer;
+
+	START(turns, 1);
+	HOLD(&args, FOR_EVER);
+	tracer = fork();
+	if (!tracer)
+		_exit(ptrace(PTRACE_SEIZE, self->pid, NULL, NULL) ||
+		      ptrace(PTRACE_INTERRUPT, self->pid, NULL, NULL));
+	EXPECT_EQ(tracer, waitpid(tracer, NULL, 0));
+	EXPECT_TRUE(stands_still(&self->shared->count[0]));
+	release(self->session);
+	EXPECT_TRUE(GOES_ON(self->shared->count[0]));
+}
+
+/* One that has stopped for its tracer, which does to it what it likes meanwhile. */
+TEST_F(hold, stopped_for_tracer)
+{
+	struct user_regs_struct regs, moved;
+	struct ulp_stale stale[16];
+	struct ulp_transact args;
+	unsigned int nr = 0;
+
+	START(turns, 1);
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, self->pid, NULL, NULL));
+	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, self->pid, NULL, NULL));
+	ASSERT_EQ(STOPPED_BY_EVENT, next_stop(self->pid));
+	ASSERT_TRUE(RAW_WAIT(task_state(self->pid) == 't'));
+	HOLD(&args, FOR_EVER);
+	do {
+		ASSERT_GT(16, nr);
+		stale[nr++] = stale_of(&args);
+	} while (hold(self->session, &args, FOR_EVER, stale, nr));
+
+	/* what is proven of it is proven of the place where it was */
+	HOLD(&args, FOR_EVER);
+	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, self->pid, NULL, &regs));
+	moved = regs;
+	moved.rip = (uintptr_t)raw_answer;
+	ASSERT_EQ(0, ptrace(PTRACE_SETREGS, self->pid, NULL, &moved));
+	EXPECT_EQ(-EADDRINUSE, hold(self->session, &args, FOR_EVER, stale, nr));
+	EXPECT_EQ(ULP_REASON_IP, args.out_reason);
+	EXPECT_EQ((uintptr_t)raw_answer, args.out_ip);
+	ASSERT_EQ(0, ptrace(PTRACE_SETREGS, self->pid, NULL, &regs));
+
+	/* a step waits for the gate */
+	HOLD(&args, FOR_EVER);
+	ASSERT_EQ(0, ptrace(PTRACE_SINGLESTEP, self->pid, NULL, NULL));
+	EXPECT_TRUE(no_stop(self->pid));
+	release(self->session);
+	ASSERT_EQ(SIGTRAP, next_stop(self->pid));
+	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, self->pid, NULL, &moved));
+	EXPECT_NE(regs.rip, moved.rip);
+
+	/* and so does going on */
+	ASSERT_TRUE(RAW_WAIT(task_state(self->pid) == 't'));
+	HOLD(&args, FOR_EVER);
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, self->pid, NULL, NULL));
+	EXPECT_TRUE(stands_still(&self->shared->count[0]));
+	release(self->session);
+	EXPECT_TRUE(GOES_ON(self->shared->count[0]));
 }
 
 TEST_HARNESS_MAIN
