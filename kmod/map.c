@@ -398,8 +398,11 @@ static bool ulp_mapping_left(struct mm_struct *mm, const struct ulp_mapping *map
 	return vma;
 }
 
-/* Nobody is told but the log: the one who mapped it is gone. */
-static void ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *mm,
+/*
+ * Nobody is told but the log: the one who mapped it is gone.  Return: 0, -EINTR if
+ * that is for the last turn to do, since who closes the session has been killed.
+ */
+static int ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *mm,
 				  const struct ulp_mapping *mapping)
 {
 	unsigned long addr = mapping->addr;
@@ -413,7 +416,9 @@ static void ulp_map_take_back_one(struct ulp_session *session, struct mm_struct 
 		err = ulp_unmap_checked(session, mm, &piece, 0, &outcome);
 		/* Who has died in the meantime needs nothing. */
 		if (err == -ESRCH)
-			return;
+			return 0;
+		if (err == -EINTR)
+			return err;
 		if ((err == -ENOMEM || err == -ETIME || err == -EAGAIN || err == -EADDRINUSE) &&
 		    tries++ < ULP_TAKE_BACK_AGAIN) {
 			msleep(ULP_TAKE_BACK_WAIT_MS);
@@ -426,21 +431,25 @@ static void ulp_map_take_back_one(struct ulp_session *session, struct mm_struct 
 		addr = piece.addr + piece.length;
 		tries = 0;
 	}
+	return 0;
 }
 
 /*
  * The session ends: what was not committed goes.  No code leads into it; that
  * no thread is there is checked all the same, and if one is, it stays.
  * @mm: the claimed target, NULL if it is gone
+ *
+ * Return: 0, -EINTR if some are left: by a thread that is not killed it can be done.
  */
-void ulp_map_take_back(struct ulp_session *session, struct mm_struct *mm)
+int ulp_map_take_back(struct ulp_session *session, struct mm_struct *mm)
 {
 	struct ulp_mapping *mapping, *next;
 
 	list_for_each_entry_safe(mapping, next, &session->maps, list) {
-		if (mm)
-			ulp_map_take_back_one(session, mm, mapping);
+		if (mm && ulp_map_take_back_one(session, mm, mapping))
+			return -EINTR;
 		ulp_mapping_free(mapping);
 	}
 	session->nr_maps = 0;
+	return 0;
 }

@@ -11,6 +11,6 @@ int ulp_map(struct ulp_session *session, const struct ulp_map *args);
 int ulp_unmap(struct ulp_session *session, struct ulp_unmap *args);
 void ulp_map_settle(struct ulp_session *session, struct mm_struct *mm);
 void ulp_map_commit(struct ulp_session *session);
-void ulp_map_take_back(struct ulp_session *session, struct mm_struct *mm);
+int ulp_map_take_back(struct ulp_session *session, struct mm_struct *mm);
 
 #endif /* ULP_MAP_H */

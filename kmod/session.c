@@ -224,7 +224,8 @@ static void ulp_session_take_last_turn(struct work_struct *work)
 
 /*
  * The last descriptor is closed, also by the death of its owner.  He does not
- * wait for another session: that may be at work for long.
+ * wait for another session: that may be at work for long.  Nor does he wait for pages
+ * of the target once he is killed.
  */
 void ulp_session_release(struct ulp_session *session)
 {
@@ -238,7 +239,10 @@ void ulp_session_release(struct ulp_session *session)
 		err = ulp_session_claim_or(session, &mm, &ulp_waiting);
 	if (err == -EALREADY)
 		return;
-	ulp_map_take_back(session, err ? NULL : mm);
+	if (ulp_map_take_back(session, err ? NULL : mm)) {
+		queue_work(ulp_last_turns, &session->last_turn);
+		return;
+	}
 	if (!err)
 		ulp_session_unclaim(session, mm);
 	ulp_session_free(session);

@@ -239,6 +239,72 @@ TEST_F(map, uncommitted_goes_behind_another)
 	close(other);
 }
 
+/* Sleeps above pages of its stack that are not there yet. */
+static void *sleeps_above_nothing(void *arg)
+{
+	volatile char untouched[8 * RAW_PAGE];
+	struct raw_shared *shared = arg;
+
+	shared->value = (uintptr_t)untouched;
+	shared->ready = 1;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void has_a_file_for_a_stack(struct raw_shared *shared)
+{
+	int fd = memfd_create("stack", MFD_CLOEXEC);
+	pthread_attr_t attr;
+	pthread_t thread;
+	void *stack;
+
+	if (ftruncate(fd, 32 * RAW_PAGE))
+		_exit(1);
+	stack = mmap(NULL, 32 * RAW_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	pthread_attr_init(&attr);
+	if (stack == MAP_FAILED || pthread_attr_setstack(&attr, stack, 32 * RAW_PAGE) ||
+	    pthread_create(&thread, &attr, sleeps_above_nothing, shared))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/*
+ * Who closes the session is killed in the middle of that, and a page is yet to be
+ * fetched: it is taken back all the same.
+ */
+TEST_F(map, uncommitted_goes_of_killed)
+{
+	struct raw_shared *shared = raw_shared_new();
+	pid_t caller, pid;
+	uint64_t nr;
+
+	if (!raw_is_debug())
+		SKIP(return, "not the debug build");
+	pid = raw_victim(has_a_file_for_a_stack, shared);
+	ASSERT_TRUE(RAW_WAIT(shared->ready));
+	caller = fork();
+	if (!caller) {
+		int session = raw_session(pid);
+
+		close(self->session);
+		if (raw_map(session, self->memfd, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC) ||
+		    raw_debug(session, ULP_DEBUG_PAUSE, ULP_FAULT_ALLOC, 0, NULL))
+			_exit(1);
+		close(session);
+		_exit(2);
+	}
+	ASSERT_TRUE(RAW_WAIT(raw_paused(self->session) == 1));
+	EXPECT_STREQ("r-xp", mapped(pid, FREE_ADDR, NULL));
+	kill(caller, SIGKILL);
+	ASSERT_EQ(0, raw_debug(self->session, ULP_DEBUG_GO, 0, 0, &nr));
+	EXPECT_EQ(1, nr);
+	raw_kill(caller);
+	EXPECT_TRUE(RAW_WAIT(!*mapped(pid, FREE_ADDR, NULL)));
+	raw_kill(pid);
+}
+
 /* Its inode is not that of the mapping, where the root is an overlay. */
 TEST_F(map, uncommitted_of_overlay_goes)
 {
