@@ -54,7 +54,18 @@ static bool ulp_universe_covers(const struct ulp_plan *leaving, const struct ulp
 	return true;
 }
 
-/* With the plan's ranges read. */
+/* What is written to what is there is but a condition. */
+static bool ulp_universe_only_compares(const struct ulp_plan *plan)
+{
+	u32 i;
+
+	for (i = 0; i < plan->nr_writes; i++)
+		if (memcmp(plan->writes[i].bytes, plan->writes[i].expected, plan->writes[i].len))
+			return false;
+	return true;
+}
+
+/* With the plan's ranges and writes read. */
 int ulp_universe_read(struct ulp_plan *plan, u64 user)
 {
 	void __user *from = u64_to_user_ptr(user);
@@ -80,6 +91,8 @@ int ulp_universe_read(struct ulp_plan *plan, u64 user)
 	    !PAGE_ALIGNED(said.table) || said.table > TASK_SIZE_MAX - ULP_UNIVERSE_BYTES ||
 	    one != !said.nr_ranges || one != !!said.tid ||
 	    (plan->flags & ULP_TRANSACT_SCAN_MEMORY))
+		return -EINVAL;
+	if (one && !ulp_universe_only_compares(plan))
 		return -EINVAL;
 	if (said.nr_ranges > ULP_MAX_RANGES)
 		return -E2BIG;

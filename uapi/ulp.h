@@ -448,7 +448,8 @@ struct ulp_subject {
  *	be from now on: it is struck off, whatever it is inside
  * @ULP_UNIVERSE_ADVANCE: only thread ulp_universe.tid, with those that have its fs
  *	base, is looked at and kept from running meanwhile.  It is struck off if it
- *	is inside none of ulp_transact.ranges; not being in the table is success, too
+ *	is inside none of ulp_transact.ranges; not being in the table is success, too.
+ *	The others run: writes must have the bytes that they expect, as a condition
  */
 enum ulp_universe_op {
 	ULP_UNIVERSE_BEGIN	= 1,

@@ -42,6 +42,7 @@ test_no_gate() {
 	expect 2 backend
 	end_victim
 	passes "$ABI/test_plan"
+	passes "$ABI/test_universe"
 	unload || fail "rmmod"
 }
 
@@ -68,6 +69,30 @@ test_unload_without_cancel() {
 	loop_until unload 2>/dev/null
 }
 
+# still_used WHY - it cannot be unloaded
+still_used() {
+	! rmmod ulp 2>"$WORK/log" || fail "unloaded $1"
+	grep -q 'in use' "$WORK/log" || fail "rmmod $1: $(cat "$WORK/log")"
+}
+
+# Sessions and held threads keep it.
+test_unload_in_use() {
+	load "$@"
+	start_victim pending "$ABI/pending"
+	expect 0 session
+	still_used "under a session"
+	expect held hold
+	still_used "under a thread that is held"
+	expect closed close
+	expect awake wake
+	end_victim
+	loop_until unload 2>/dev/null
+}
+
+test_unload_in_use_without_cancel() {
+	test_unload_in_use force_no_cancel=1
+}
+
 # Killed with gates that wait for it.
 test_death_without_cancel() {
 	load force_no_cancel=1
@@ -78,4 +103,4 @@ test_death_without_cancel() {
 }
 
 run_tests test_look_up test_no_gate test_unload_with_sleepers test_unload_without_cancel \
-	test_death_without_cancel
+	test_unload_in_use test_unload_in_use_without_cancel test_death_without_cancel

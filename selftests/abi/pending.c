@@ -4,6 +4,9 @@
  *
  *	patch	a transaction on it; "0" or a negative errno
  *	backend	the backend that it used
+ *	session	opens a session, instead of the one there was; "0" or a negative errno
+ *	hold	holds a thread in it; "held" or the negative errno
+ *	close	closes it; "closed"
  *	wake	its threads end their system call; "awake"
  *	quit
  */
@@ -49,10 +52,27 @@ static int patch(pid_t pid, uint32_t *backend)
 	return ret;
 }
 
+/* Every thread of a program is inside its code, and sleeps where it called the kernel. */
+static const char *hold(int session)
+{
+	extern char __executable_start[], etext[];
+	struct ulp_range range = { (uintptr_t)__executable_start, (uintptr_t)etext };
+	struct ulp_transact args = raw_transact_args();
+	static char text[16];
+
+	args.flags = ULP_TRANSACT_HOLD;
+	args.hold_ns = 10000000000ULL;
+	args.ranges = (uintptr_t)&range;
+	args.nr_ranges = 1;
+	snprintf(text, sizeof(text), "%d", raw_transact(session, &args));
+	return args.out_stamp & ULP_STAMP_HELD ? "held" : text;
+}
+
 int main(void)
 {
 	struct raw_shared *shared = raw_shared_new();
 	uint32_t backend = 0;
+	int session = -1;
 	char line[64];
 	pid_t pid;
 
@@ -68,6 +88,15 @@ int main(void)
 			printf("%d\n", patch(pid, &backend));
 		} else if (!strcmp(line, "backend\n")) {
 			printf("%u\n", backend);
+		} else if (!strcmp(line, "session\n")) {
+			close(session);
+			session = raw_session(pid);
+			printf("%d\n", session < 0 ? session : 0);
+		} else if (!strcmp(line, "hold\n")) {
+			puts(hold(session));
+		} else if (!strcmp(line, "close\n")) {
+			close(session);
+			puts("closed");
 		} else if (!strcmp(line, "wake\n")) {
 			if (write(wake_fds[1], "...", THREADS) != THREADS)
 				return 1;
