@@ -82,9 +82,11 @@ static bool fuzz_errno_is_known(enum fuzz_op op, int error)
 		return op > FUZZ_OP_OPEN || op == FUZZ_OP_RAW;
 	case EEXIST: case EACCES: case ENODEV: case ETXTBSY:
 		return op == FUZZ_OP_MAP || op == FUZZ_OP_RAW;
-	case EADDRINUSE: case ETIME: case EAGAIN:
+	case EAGAIN:
+		return op == FUZZ_OP_UNMAP || op == FUZZ_OP_TRANSACT || op == FUZZ_OP_MEMBERS;
+	case EADDRINUSE: case ETIME:
 		return op == FUZZ_OP_UNMAP || op == FUZZ_OP_TRANSACT;
-	case ESTALE:
+	case ESTALE: case ENOSPC: case ENXIO: case ENOENT:
 		return op == FUZZ_OP_TRANSACT;
 	default:
 		return false;
@@ -93,7 +95,7 @@ static bool fuzz_errno_is_known(enum fuzz_op op, int error)
 
 static const char * const fuzz_op_names[] = {
 	"any", "QUERY", "SESSION_OPEN", "MAP", "UNMAP", "TRANSACT", "RELEASE",
-	"DEBUG"
+	"MEMBERS", "DEBUG"
 };
 
 static int fuzz_ioctl(enum fuzz_op op, int fd, unsigned long cmd, uint64_t arg)
@@ -121,6 +123,10 @@ static bool fuzz_reason_fits(int error, uint32_t reason)
 		return reason == ULP_REASON_FREEZE_LIMIT;
 	case ESTALE:
 		return reason == ULP_REASON_BYTES;
+	case ENOSPC:
+		return reason == ULP_REASON_TABLE;
+	case ENXIO:
+		return reason == ULP_REASON_NO_POINTER;
 	case EAGAIN:
 		return reason == ULP_REASON_PAGE || reason == ULP_REASON_NEW_THREADS ||
 		       reason == ULP_REASON_FAULT || reason == ULP_REASON_LOCK;

@@ -11,7 +11,7 @@
 #include "../abi/ulp_raw.h"
 
 #define FUZZ_ERRNOS	134
-#define FUZZ_REASONS	13
+#define FUZZ_REASONS	15
 #define FUZZ_MESSAGES	16
 
 /* ---- random numbers: the same for the same seed ---- */
@@ -58,7 +58,7 @@ static inline struct fuzz_random fuzz_derive(uint64_t seed, uint64_t part)
 
 enum fuzz_op {
 	FUZZ_OP_RAW, FUZZ_OP_QUERY, FUZZ_OP_OPEN, FUZZ_OP_MAP, FUZZ_OP_UNMAP, FUZZ_OP_TRANSACT,
-	FUZZ_OP_RELEASE, FUZZ_OP_DEBUG, FUZZ_OPS
+	FUZZ_OP_RELEASE, FUZZ_OP_MEMBERS, FUZZ_OP_DEBUG, FUZZ_OPS
 };
 
 /**

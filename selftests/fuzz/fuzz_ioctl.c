@@ -71,7 +71,8 @@ static void op_debug(struct fuzz_thread *t)
 static void op_raw(struct fuzz_thread *t)
 {
 	static const unsigned long known[] = {
-		ULP_QUERY, ULP_SESSION_OPEN, ULP_MAP, ULP_TRANSACT, ULP_RELEASE, ULP_DEBUG,
+		ULP_QUERY, ULP_SESSION_OPEN, ULP_MAP, ULP_TRANSACT, ULP_RELEASE, ULP_MEMBERS,
+		ULP_DEBUG,
 	};
 	unsigned long cmd = FUZZ_PICK(&t->random, known);
 	int fd = fuzz_below(&t->random, 4) ? fuzz_session(t, fuzz_any_slot(t)) : t->caller->device;
@@ -170,7 +171,10 @@ static void operate(struct fuzz_thread *t)
 	case 17:
 		op_release(t);
 		break;
-	case 18 ... 19:
+	case 18:
+		fuzz_op_members(t);
+		break;
+	case 19:
 		if (t->caller->debug)
 			op_debug(t);
 		break;
@@ -246,18 +250,21 @@ static void caller(unsigned int number, bool debug)
 
 /* ---- what must hold ---- */
 
-/* A live thread of a process: the first one may have ended. */
+/*
+ * A live thread of a process: the first one may have ended, and of the last ones
+ * some are about to.
+ */
 static pid_t live_thread(pid_t pid)
 {
 	char path[64], line[16];
 	struct dirent *entry;
-	pid_t tid = pid;
+	pid_t tid = 0;
 	DIR *dir;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
+	while (dir && !tid && (entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/maps", pid, entry->d_name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0 && read(fd, line, sizeof(line)) > 0)
@@ -296,27 +303,52 @@ static bool was_announced(uint64_t addr)
 	return false;
 }
 
-static void check_maps(pid_t pid, pid_t tid)
+/* Whether a mapping is left that nobody committed; the first one in @line. */
+static bool has_uncommitted(pid_t pid, pid_t tid, char *line, int size)
 {
-	unsigned long start;
-	char line[512];
+	bool found = false;
+	uint64_t start;
 	FILE *file;
 
-	snprintf(line, sizeof(line), "/proc/%d/task/%d/maps", pid, tid);
+	snprintf(line, size, "/proc/%d/task/%d/maps", pid, tid);
 	file = fopen(line, "re");
-	while (file && fgets(line, sizeof(line), file)) {
-		start = strtoul(line, NULL, 16);
-		if (start >= FUZZ_DROP && start < FUZZ_DROP + (1ULL << 40) &&
-		    !was_announced(start))
-			fuzz_wrong("a mapping is left that was not committed: %s", line);
+	while (file && !found && fgets(line, size, file)) {
+		start = strtoull(line, NULL, 16);
+		found = start >= FUZZ_DROP && start < FUZZ_DROP + (1ULL << 40) &&
+			!was_announced(start);
 	}
 	if (file)
 		fclose(file);
+	return found;
+}
+
+/* A session that was closed under another one has its last turn when that is closed. */
+static void check_maps(pid_t pid, pid_t tid)
+{
+	char line[512];
+
+	if (!RAW_WAIT(!has_uncommitted(pid, tid, line, sizeof(line))))
+		fuzz_wrong("a mapping is left that was not committed: %s", line);
 }
 
 static bool is_quiet(const struct fuzz_shared *shared)
 {
 	return shared->ready && shared->quiet == shared->disturbers;
+}
+
+/* Reads both halves of the pair of a victim that goes on. */
+static bool read_pair(pid_t pid, int mem, uint32_t *a, uint32_t *b)
+{
+	ssize_t first, second;
+
+	errno = 0;
+	first = pread(mem, a, sizeof(*a), RAW_ANSWER_AT(fuzz_half_a));
+	second = pread(mem, b, sizeof(*b), RAW_ANSWER_AT(fuzz_half_b));
+	if (first == sizeof(*a) && second == sizeof(*b))
+		return true;
+	fuzz_wrong("memory of victim %d cannot be read: %zd and %zd bytes, %s", pid, first,
+		   second, strerror(errno));
+	return false;
 }
 
 /* A plan without tricks: it must work when nothing disturbs it. */
@@ -341,13 +373,18 @@ static void check_patchable(pid_t pid, pid_t tid, const struct fuzz_shared *shar
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/mem", pid, tid);
 	mem = open(path, O_RDWR | O_CLOEXEC);
-	fd = raw_session_of(mem);
+	fd = mem < 0 ? -errno : raw_session_of(mem);
+	if (fd < 0) {
+		fuzz_wrong("victim %d, thread %d, cannot be opened any more: %s", pid, tid,
+			   strerror(-fd));
+		close(mem);
+		return;
+	}
 	do {
 		struct ulp_transact args = raw_transact_args();
 
-		if (pread(mem, &a, 4, writes[0].addr) != 4 ||
-		    pread(mem, &b, 4, writes[1].addr) != 4)
-			break;
+		if (!read_pair(pid, mem, &a, &b))
+			goto out;
 		value = fuzz_value((a + 1) % FUZZ_VALUES);
 		args.ranges = (uintptr_t)ranges;
 		args.nr_ranges = 3;
@@ -362,14 +399,16 @@ static void check_patchable(pid_t pid, pid_t tid, const struct fuzz_shared *shar
 				   (unsigned long)args.out_ip, (unsigned long)args.out_sp,
 				   (unsigned long)args.out_slot, (unsigned long)args.out_value);
 	} while (ret && raw_now() < end);
-	if (pread(mem, &a, 4, RAW_ANSWER_AT(fuzz_half_a)) != 4 ||
-	    pread(mem, &b, 4, RAW_ANSWER_AT(fuzz_half_b)) != 4 || a != value || b != value)
+	if (!read_pair(pid, mem, &a, &b))
+		goto out;
+	if (!ret && (a != value || b != value))
 		fuzz_wrong("victim %d has %#x and %#x, not %#x", pid, a, b, value);
 	turns = shared->turns;
 	if (!RAW_WAIT(__atomic_load_n(&shared->turns, __ATOMIC_RELAXED) > turns + 1))
 		fuzz_wrong("victim %d does not go on", pid);
 	if (raw_is_debug() && !RAW_WAIT(raw_gates(fd) == 0))
 		fuzz_wrong("%lu gates are left", (unsigned long)raw_gates(fd));
+out:
 	close(fd);
 	close(mem);
 }
@@ -395,6 +434,8 @@ static void check_victim(struct victim *victim)
 				   victim->features, status);
 		if (quiet && !status) {
 			tid = live_thread(victim->pid);
+			if (!tid)
+				fuzz_wrong("victim %d has no thread any more", victim->pid);
 			check_maps(victim->pid, tid);
 			check_patchable(victim->pid, tid, shared);
 		}
@@ -404,6 +445,9 @@ static void check_victim(struct victim *victim)
 			   victim->pid, victim->features, (unsigned long)shared->wrong,
 			   (unsigned long)shared->mixed, (unsigned long)shared->value,
 			   (unsigned long)shared->early);
+	if (shared->inherited)
+		fuzz_wrong("victim %d (features %#x): %lu children have what was not committed",
+			   victim->pid, victim->features, (unsigned long)shared->inherited);
 	fuzz_counts->execs += shared->execs;
 }
 
@@ -598,7 +642,7 @@ static void print_reasons(const char *what, const uint64_t *reasons)
 {
 	static const char * const names[FUZZ_REASONS] = {
 		"none", "ip", "stack", "sigreturn", "no-stack", "freeze-limit", "bytes", "page",
-		"new-threads", "fault", "register", "lock", "memory",
+		"new-threads", "fault", "register", "lock", "memory", "no-pointer", "table",
 	};
 	unsigned int i;
 

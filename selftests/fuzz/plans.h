@@ -8,7 +8,7 @@
 #ifndef FUZZ_PLANS_H
 #define FUZZ_PLANS_H
 
-#include "callers.h"
+#include "universes.h"
 
 #define FUZZ_MANY	4097	/* one more than the module takes */
 
@@ -18,6 +18,8 @@
  * @ranges: of it
  * @writes: of it
  * @stale: of it
+ * @universe: of it, if args.universe says so
+ * @leaving: ranges of that
  * @nr_ranges: of @ranges
  * @nr_writes: of @writes
  * @nr_stale: of @stale
@@ -32,6 +34,8 @@ struct fuzz_plan {
 	struct ulp_range ranges[16];
 	struct ulp_write writes[16];
 	struct ulp_stale stale[16];
+	struct ulp_universe universe;
+	struct ulp_range leaving[17];
 	unsigned int nr_ranges, nr_writes, nr_stale;
 	uint32_t expected[16], bytes[16];
 	bool pair, must_fail, must_not_write;
@@ -155,6 +159,25 @@ static void fuzz_plan_stale(struct fuzz_thread *t, struct fuzz_plan *plan)
 		};
 }
 
+/* Who advances changes nothing, and memory is not scanned meanwhile. */
+static void fuzz_plan_universe(struct fuzz_thread *t, struct fuzz_plan *plan, unsigned int target)
+{
+	bool good = !fuzz_once_in(&t->random, 20);
+	unsigned int i;
+
+	plan->universe = fuzz_universe(t, target, plan->ranges, plan->nr_ranges, plan->leaving,
+				       &plan->must_fail);
+	plan->args.universe = 1;
+	if (good)
+		plan->args.flags &= ~ULP_TRANSACT_SCAN_MEMORY;
+	plan->must_fail |= plan->args.flags & ULP_TRANSACT_SCAN_MEMORY;
+	for (i = 0; plan->universe.op == ULP_UNIVERSE_ADVANCE && i < plan->nr_writes; i++) {
+		if (good)
+			plan->bytes[i] = plan->expected[i];
+		plan->must_fail |= plan->bytes[i] != plan->expected[i];
+	}
+}
+
 /* One thing that must be refused. */
 static void fuzz_plan_spoil(struct fuzz_thread *t, struct fuzz_plan *plan)
 {
@@ -175,7 +198,7 @@ static void fuzz_plan_spoil(struct fuzz_thread *t, struct fuzz_plan *plan)
 		args->flags |= 32U << fuzz_below(&t->random, 27);
 		return;
 	case 2:
-		args->universe = 1 + fuzz_below(&t->random, 65000);
+		args->universe = 2 + fuzz_below(&t->random, 65000);
 		return;
 	case 3:
 		args->attempts = 0;
@@ -249,6 +272,12 @@ static void fuzz_plan_place(struct fuzz_thread *t, struct fuzz_plan *plan)
 		plan->writes[i].expected = fuzz_arena_put(arena, &plan->expected[i], 4, false);
 		plan->writes[i].bytes = fuzz_arena_put(arena, &plan->bytes[i], 4, true);
 	}
+	if (args->universe == 1) {
+		plan->universe.ranges = fuzz_arena_put(arena, plan->leaving,
+						       sizeof(plan->leaving), false);
+		args->universe = fuzz_arena_put(arena, &plan->universe, sizeof(plan->universe),
+						true);
+	}
 	args->nr_ranges = plan->nr_ranges;
 	args->nr_writes = plan->nr_writes;
 	args->nr_stale = plan->nr_stale;
@@ -298,7 +327,8 @@ static void fuzz_check_answer(struct fuzz_thread *t, const struct fuzz_plan *pla
 	if (out->out_attempts > plan->args.attempts ||
 	    out->out_stack_size > plan->args.stack_size ||
 	    out->out_freeze_ns > out->out_max_freeze_ns || out->out_parked > out->out_threads ||
-	    out->out_asleep > out->out_threads || out->out_rescanned > out->out_threads ||
+	    out->out_asleep > out->out_threads || out->out_members > out->out_threads ||
+	    out->out_rescanned > out->out_threads ||
 	    (out->out_range && out->out_range >= plan->args.nr_ranges) ||
 	    (out->out_write && out->out_write >= plan->args.nr_writes))
 		fuzz_wrong("TRANSACT answers %s with impossible numbers: attempts %u, stack %u, freeze %lu of %lu, threads %u %u %u of %u, range %u, write %u",
@@ -320,6 +350,8 @@ static void fuzz_op_transact(struct fuzz_thread *t)
 	fuzz_plan_writes(t, &plan, target);
 	if (fuzz_below(&t->random, 2))
 		fuzz_plan_stale(t, &plan);
+	if (fuzz_once_in(&t->random, 5))
+		fuzz_plan_universe(t, &plan, target);
 	if (fuzz_once_in(&t->random, 8))
 		fuzz_plan_spoil(t, &plan);
 	fuzz_plan_place(t, &plan);

@@ -39,7 +39,9 @@ __asm__(".pushsection .text.fuzz,\"ax\",@progbits\n"
 #define FUZZ_SHARED		0x1300000000ULL	/* shared: never to be written to */
 #define FUZZ_AWAY		0x1400000000ULL	/* where FUZZ_TORN is moved to */
 #define FUZZ_HUGE		0x1500000000ULL	/* hugetlb, where there is any */
+#define FUZZ_TABLE		0x1600000000ULL	/* of threads that have not switched */
 #define FUZZ_REGION		(2 * RAW_PAGE)
+#define FUZZ_TABLE_SIZE		(ULP_UNIVERSE_WORDS * sizeof(uint64_t))
 #define FUZZ_SCRATCH_SIZE	(4 * RAW_PAGE)
 #define FUZZ_AT			0x100UL		/* the function in each page */
 
@@ -69,11 +71,12 @@ static inline bool fuzz_is_value(uint32_t word)
  * @wrong: answers that were neither old nor new
  * @mixed: answers that were both
  * @early: system calls that ended without cause
+ * @inherited: children that have what was mapped and not committed
  * @value: the last wrong or mixed answer
  */
 struct fuzz_shared {
 	volatile uint32_t ready, calm, quiet, disturbers;
-	uint64_t turns, execs, wrong, mixed, early, value;
+	uint64_t turns, execs, wrong, mixed, early, inherited, value;
 };
 
 static struct fuzz_shared *fuzz_shared;

@@ -191,6 +191,27 @@ static void fuzz_scratch(struct fuzz_random *random)
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
+/* What is in the table is up to whoever looks into it: nobody here does. */
+static void fuzz_table(struct fuzz_random *random)
+{
+	void *page = (void *)(FUZZ_TABLE + fuzz_below(random, FUZZ_TABLE_SIZE / RAW_PAGE) * RAW_PAGE);
+
+	switch (fuzz_below(random, 16)) {
+	case 0:
+		madvise(page, RAW_PAGE, MADV_DONTNEED);
+		break;
+	case 1:
+		munmap(page, RAW_PAGE);
+		break;
+	case 2:
+		mprotect(page, RAW_PAGE, PROT_READ);
+		break;
+	default:
+		fuzz_map_at((uintptr_t)page, RAW_PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	}
+}
+
 static void *fuzz_memory_main(void *arg)
 {
 	struct fuzz_random random = fuzz_derive((uintptr_t)arg, 'm');
@@ -200,6 +221,7 @@ static void *fuzz_memory_main(void *arg)
 		fuzz_tear(&random);
 		fuzz_drop(&random);
 		fuzz_scratch(&random);
+		fuzz_table(&random);
 		usleep(fuzz_below(&random, 1000));
 	}
 	return NULL;
@@ -243,6 +265,16 @@ static void *fuzz_vfork_main(void *arg)
 	return NULL;
 }
 
+/* Whether something is mapped that no session has committed: there everything is ours. */
+static bool fuzz_has_inherited(void)
+{
+	uint64_t page = FUZZ_DROP, end = FUZZ_DROP + (FUZZ_SLOTS * 4 + 2) * RAW_PAGE;
+
+	while (page < end && msync((void *)page, RAW_PAGE, MS_ASYNC))
+		page += RAW_PAGE;
+	return page < end;
+}
+
 static void *fuzz_fork_main(void *arg)
 {
 	for (;;) {
@@ -252,6 +284,8 @@ static void *fuzz_fork_main(void *arg)
 		pid = fork();
 		if (!pid) {
 			fuzz_look();
+			if (fuzz_has_inherited())
+				fuzz_count(&fuzz_shared->inherited);
 			_exit(0);
 		}
 		waitpid(pid, NULL, 0);
@@ -298,6 +332,8 @@ static void fuzz_victim_memory(void)
 			 fuzz_code_fd) ||
 	    !fuzz_map_at(FUZZ_SHARED, FUZZ_REGION, PROT_READ | PROT_EXEC, MAP_SHARED,
 			 fuzz_code_fd) ||
+	    !fuzz_map_at(FUZZ_TABLE, FUZZ_TABLE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1) ||
 	    !fuzz_map_at(FUZZ_SCRATCH, FUZZ_SCRATCH_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1))
 		_exit(92);
@@ -375,6 +411,8 @@ static void fuzz_victim(int fd, uint64_t seed, uint32_t features)
 	fuzz_shared = mmap(NULL, sizeof(*fuzz_shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (fuzz_shared == MAP_FAILED)
 		_exit(94);
+	/* after an exec: not quiet before it has all its threads */
+	fuzz_shared->ready = 0;
 	fuzz_shared->disturbers = 0;
 	fuzz_shared->quiet = 0;
 	fuzz_victim_memory();
