@@ -122,7 +122,8 @@ static bool fuzz_reason_fits(int error, uint32_t reason)
 	case ETIME:
 		return reason == ULP_REASON_FREEZE_LIMIT;
 	case ESTALE:
-		return reason == ULP_REASON_BYTES;
+		/* or another session was there before */
+		return reason == ULP_REASON_BYTES || reason == ULP_REASON_NONE;
 	case ENOSPC:
 		return reason == ULP_REASON_TABLE;
 	case ENXIO:

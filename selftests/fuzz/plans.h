@@ -138,6 +138,8 @@ static void fuzz_plan_numbers(struct fuzz_thread *t, struct fuzz_plan *plan)
 	}
 	if (fuzz_once_in(&t->random, 8))
 		args->flags |= ULP_TRANSACT_SCAN_MEMORY;
+	if (fuzz_once_in(&t->random, 8))
+		args->flags |= ULP_TRANSACT_UNCHANGED;
 	if (t->caller->commits && fuzz_below(&t->random, 2))
 		args->flags |= ULP_TRANSACT_COMMIT_MAPS;
 	args->stack_size = FUZZ_PICK(&t->random, sizes);
@@ -195,7 +197,7 @@ static void fuzz_plan_spoil(struct fuzz_thread *t, struct fuzz_plan *plan)
 		args->size = fuzz_below(&t->random, offsetof(struct ulp_transact, subject));
 		return;
 	case 1:
-		args->flags |= 32U << fuzz_below(&t->random, 27);
+		args->flags |= 64U << fuzz_below(&t->random, 26);
 		return;
 	case 2:
 		args->universe = 2 + fuzz_below(&t->random, 65000);
