@@ -55,8 +55,11 @@ static uint64_t other_code(const struct part *part, struct extent extent, enum o
 		ZydisDecodedInstruction insn;
 
 		for (uint64_t at = code.start; bytes && at < code.end; at += insn.length) {
-			if (!decode(bytes + (at - code.start), code.end - at, &insn))
-				break;
+			/* data among code: whatever is behind it may use it as well */
+			if (!decode(bytes + (at - code.start), code.end - at, &insn)) {
+				insn.length = 1;
+				continue;
+			}
 			if (refers_to(target, &insn, at + insn.length, extent) &&
 			    !is_ours(part->pairs, at, others))
 				return at;
