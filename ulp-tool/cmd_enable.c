@@ -175,6 +175,7 @@ static void disable(struct tool *tool, const struct ulp_enabled *list, const cha
 	const struct ulp_enabled_entry *entries, *found = NULL;
 	size_t nr = ulp_enabled_entries(list, &entries);
 	struct ulp_enabled_entry entry;
+	struct ulp_patch *patch = NULL;
 	int err;
 
 	for (size_t i = 0; i < nr; i++) {
@@ -189,7 +190,12 @@ static void disable(struct tool *tool, const struct ulp_enabled *list, const cha
 	}
 	if (!found) {
 		/* as with revert: what is not there need not be taken away */
-		p_note(tool, "%s: not enabled", text);
+		err = is_patch_argument(text) ? ulp_patch_open(tool->ctx, text, &patch) : 0;
+		if (err)
+			p_err(tool, err, "%s", ulp_error(tool->ctx));
+		else
+			p_note(tool, "%s: not enabled", text);
+		ulp_patch_close(patch);
 		return;
 	}
 	err = ulp_enabled_remove(tool->ctx, tool->options.list, found->file);
@@ -206,7 +212,8 @@ static void disable(struct tool *tool, const struct ulp_enabled *list, const cha
 static char *meant_by(struct tool *tool, const char *text)
 {
 	struct ulp_patch *patch = NULL;
-	bool is_file = strchr(text, '/') && !ulp_patch_open(tool->ctx, text, &patch);
+	bool is_file = is_patch_argument(text) &&
+		       !ulp_patch_open(tool->ctx, text, &patch);
 	char *meant = strdup(is_file ? ulp_patch_id(patch) : text);
 
 	ulp_patch_close(patch);

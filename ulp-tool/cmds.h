@@ -176,6 +176,8 @@ struct patch_file {
  */
 int patches_open(struct tool *tool, char **args, size_t nr_args);
 void patches_close(struct tool *tool);
+/* Whether @arg means a file rather than the id or name of a patch. */
+bool is_patch_argument(const char *arg);
 /* Moves ids and names to options.ids; the number of file arguments that stay. */
 size_t split_arguments(struct tool *tool);
 

@@ -21,8 +21,7 @@ static bool exists(const char *path)
 	return !stat(path, &st);
 }
 
-/* Whether @arg means a file rather than the id or name of a patch. */
-static bool is_patch_argument(const char *arg)
+bool is_patch_argument(const char *arg)
 {
 	size_t length = strlen(arg);
 

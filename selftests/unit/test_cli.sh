@@ -460,8 +460,23 @@ test_not_root() {
 	json errors.0.reason=permission errors.#=1
 }
 
+# A file stands for its patch, also in this directory; one that is none is no success.
+test_disable_file() {
+	local list=$WORK/enabled
+	[ -f "$PATCHES/answer.so" ] || skip "no patches built"
+	cd "$WORK" || fail "cd"
+	cp "$PATCHES/answer.so" fix.so
+	tool 0 enable --list="$list" fix.so
+	tool 0 disable --list="$list" fix.so
+	[ -z "$(ls -A "$list")" ] || fail "still enabled: $(cat "$WORK/out" "$WORK/err")"
+	tool 0 disable --list="$list" fix.so
+	tool 1 disable --list="$list" none.so
+	tool 1 disable --list="$list" ./none
+	tool 0 disable --list="$list" none
+}
+
 run_tests test_usage test_values test_option_order test_names test_foreign_words test_color test_help \
 	test_help_is_documented test_completion test_reasons_are_documented test_manual_page \
 	test_no_such_process test_select test_all_processes_twice_the_same test_hostile_names \
 	test_objects test_check_and_revert_nothing test_files test_patch_files test_no_module \
-	test_unwritable_output test_not_root
+	test_disable_file test_unwritable_output test_not_root
