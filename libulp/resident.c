@@ -65,28 +65,28 @@ static bool head_is_valid(const struct ulp_resident_head *head)
 	return valid;
 }
 
-/* The one that an earlier apply has left; resident->start stays 0 if none has. */
+/*
+ * The one that an earlier apply has left; resident->start stays 0 if none has.  One
+ * that knows no image is what another tool has just mapped, and may take back.
+ */
 static void find_resident(const struct ulp_target *target, struct ulp_resident *resident)
 {
-	struct ulp_resident_head head;
-
-	for (size_t i = 0; i < target->nr_mappings && !resident->start; i++) {
+	for (size_t i = 0; i < target->nr_mappings; i++) {
 		const struct ulp_mapping *mapping = &target->mappings[i];
+		struct ulp_resident found = { .start = mapping->start };
 		uint64_t table;
 
 		if (!is_resident(mapping) ||
-		    ulp_memory_read(target, mapping->start, &head, sizeof(head)) ||
-		    !head_is_valid(&head))
+		    ulp_memory_read(target, mapping->start, &found.head, sizeof(found.head)) ||
+		    !head_is_valid(&found.head))
 			continue;
-		table = mapping->start + head.table;
-		if (ulp_memory_read(target, table, resident->originals,
-				    sizeof(resident->originals)) ||
-		    ulp_memory_read(target,
-				    table + offsetof(struct ulp_resident_table, nr),
-				    &resident->nr, sizeof(resident->nr)))
+		table = mapping->start + found.head.table;
+		if (ulp_memory_read(target, table, found.originals, sizeof(found.originals)) ||
+		    ulp_memory_read(target, table + offsetof(struct ulp_resident_table, nr),
+				    &found.nr, sizeof(found.nr)) || !found.nr)
 			continue;
-		resident->start = mapping->start;
-		resident->head = head;
+		*resident = found;
+		return;
 	}
 }
 
