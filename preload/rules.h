@@ -23,6 +23,9 @@
 
 #include "ulp_preload.h"
 
+/* How much of the files of users and groups is read. */
+#define RULES_FILE_MAX	(16L << 20)
+
 /* Without libc, which would write errno. */
 static inline long system_call(long number, long a, long b, long c)
 {
@@ -99,13 +102,16 @@ static inline void rules_name(const char *file, uint32_t id, char *name, size_t 
 	size_t field = 0, length = 0, digits = 0;
 	bool found = false;
 	uint32_t this;
-	long fd, have;
+	long fd, have, read_so_far = 0;
 
 	*name = '\0';
-	fd = system_call(SYS_open, (long)file, O_RDONLY | O_CLOEXEC, 0);
+	/* asked about another process, the file is whatever that has there */
+	fd = system_call(SYS_open, (long)file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 	if (fd < 0)
 		return;
-	while (!found && (have = system_call(SYS_read, fd, (long)buffer, sizeof(buffer))) > 0) {
+	while (!found && read_so_far < RULES_FILE_MAX &&
+	       (have = system_call(SYS_read, fd, (long)buffer, sizeof(buffer))) > 0) {
+		read_so_far += have;
 		for (long i = 0; i < have && !found; i++) {
 			char c = buffer[i]; /* NOLINT: the system call filled it */
 

@@ -98,6 +98,36 @@ test_without() {
 	end_victim
 }
 
+is_inside() {
+	grep -qx 0 <(for task in "/proc/${PID[$VICTIM]}/task/"*; do
+		cut -d ' ' -f 1 "$task/syscall"
+	done | tail -n 1)
+}
+
+# So does what is patched for some threads only, on the way there and back.
+test_kept_while_switching() {
+	start_preloaded open "$VICTIMS/victim_dlopen"
+	expect "$LIB" open a "$LIB"
+	expect started enter a
+	loop_until is_inside
+	tool 4 apply -p "${PID[open]}" --consistency=thread --timeout=0.3 "$PATCHES/busy.so"
+	expect "0 errno=77" close a
+	said 1 "keep $LIB"
+	expect 1 loaded libvictim.so
+	expect 1120 leave
+	tool 0 finish -p "${PID[open]}"
+
+	expect "$LIB" open a "$LIB"
+	expect started enter a
+	loop_until is_inside
+	tool 4 revert -p "${PID[open]}" --consistency=thread --timeout=0.3 "$PATCHES/busy.so"
+	expect "0 errno=77" close a
+	said 0 "release $LIB"
+	expect 2120 leave
+	tool 0 finish -p "${PID[open]}"
+	end_victim
+}
+
 # What is patched stays, however often it is closed, until the patch is taken back.
 test_kept() {
 	start_preloaded open "$VICTIMS/victim_dlopen"
@@ -241,5 +271,5 @@ test_ring() {
 	end_victim
 }
 
-run_tests test_opt_out test_set_patchable test_without test_kept test_not_kept test_kept_apart \
+run_tests test_opt_out test_set_patchable test_without test_kept test_kept_while_switching test_not_kept test_kept_apart \
 	test_exceptions test_enabled test_threads test_ring

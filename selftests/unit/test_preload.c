@@ -6,6 +6,7 @@
 #include <kselftest_harness.h>
 #include <sys/mman.h>
 
+#include "../../preload/rules.h"
 #include "peer.h"
 
 #define NR_MESSAGES	8
@@ -318,6 +319,24 @@ TEST_F(preload, early)
 	EXPECT_EQ(ULP_PRELOAD_CAUSE_GROUP, early(self, text));
 	if (!getuid())
 		EXPECT_EQ(ULP_PRELOAD_CAUSE_USER, early(self, "LIBULP_DISABLE_ON_USERS=r[o]ot"));
+}
+
+/* The files are whatever the process has in their place. */
+TEST(users_of_strangers)
+{
+	char directory[] = "/tmp/ulp-XXXXXX", path[64], name[64];
+
+	ASSERT_TRUE(mkdtemp(directory) != NULL);
+	snprintf(path, sizeof(path), "%s/passwd", directory);
+	ASSERT_EQ(0, mkfifo(path, 0600));
+	alarm(20);
+	rules_name(path, 0, name, sizeof(name));
+	EXPECT_STREQ("", name);
+	rules_name("/dev/zero", 0, name, sizeof(name));
+	EXPECT_STREQ("", name);
+	alarm(0);
+	unlink(path);
+	rmdir(directory);
 }
 
 TEST_HARNESS_MAIN

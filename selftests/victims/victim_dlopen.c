@@ -123,11 +123,42 @@ static void calm(const char *arg)
 	reply("stopped");
 }
 
+/* enter X, leave: a thread is in victim_wait() until it is told; what that says */
+static pthread_t waiting;
+static int wait_on[2];
+
+static void *wait_main(void *function)
+{
+	return (void *)(intptr_t)((int (*)(int))function)(wait_on[0]);
+}
+
+static void enter(const char *arg)
+{
+	void *function = dlsym(*handle_of(arg), "victim_wait");
+
+	if (!function || pipe(wait_on) ||
+	    pthread_create(&waiting, NULL, wait_main, function))
+		die("enter");
+	reply("started");
+}
+
+static void leave(const char *arg)
+{
+	void *value;
+
+	(void)arg;
+	if (write(wait_on[1], "x", 1) != 1 || pthread_join(waiting, &value))
+		die("leave");
+	reply("%d", (int)(intptr_t)value);
+}
+
 int main(void)
 {
 	static const struct victim_command commands[] = {
 		{ "open", open_library },
 		{ "mopen", open_apart },
+		{ "enter", enter },
+		{ "leave", leave },
 		{ "close", close_library },
 		{ "answer", answer },
 		{ "loaded", loaded },
