@@ -327,7 +327,9 @@ int ulp_image_prepare(struct ulp_target *target, struct ulp_patch *patch,
 int ulp_image_map(struct ulp_target *target, struct ulp_patch *patch,
 		  const struct ulp_image *image, int session);
 void ulp_image_free(struct ulp_image *image);
-/* The address of a container function's replacement. */
+/* record_build.c: image->record, of the addresses in @image */
+int ulp_record_build(const struct ulp_patch *patch, struct ulp_image *image);
+/* What is, or will be, at the entry of a function. */
 void ulp_image_entry(const struct ulp_image *image, const struct ulp_container_function *function,
 		     const struct ulp_object *object, struct ulp_record_function *out);
 /* stub.c: code that sends each thread to the old or the new function */
