@@ -492,14 +492,14 @@ int ulp_patch_read(struct ulp_context *ctx, const void *data, size_t size, const
 	return patch_new(ctx, copy, size, name, out);
 }
 
-/* @fd is closed by the caller. */
-static int read_file(struct ulp_context *ctx, int fd, const char *path, uint8_t **data,
-		     size_t *size)
+int ulp_patch_file_read(struct ulp_context *ctx, int fd, const char *path, uint8_t **data,
+			size_t *size)
 {
 	struct stat st;
 	size_t done = 0;
 	ssize_t n;
 
+	*data = NULL;
 	if (fstat(fd, &st))
 		return ulp_err(ctx, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
@@ -535,7 +535,7 @@ int ulp_patch_open(struct ulp_context *ctx, const char *path, struct ulp_patch *
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return ulp_err(ctx, -errno, "%s: %s", path, strerror(errno));
-	err = read_file(ctx, fd, path, &data, &size);
+	err = ulp_patch_file_read(ctx, fd, path, &data, &size);
 	close(fd);
 	if (err) {
 		free(data);

@@ -39,6 +39,12 @@ static inline bool ulp_between(uint64_t start, uint64_t length, uint64_t low, ui
 	return start >= low && start <= high && length <= high - start;
 }
 
+/*
+ * container.c: the whole of a regular file, no larger than a container may be; 0 or the
+ * code, and *@data is the caller's to free in both cases.
+ */
+int ulp_patch_file_read(struct ulp_context *ctx, int fd, const char *path, uint8_t **data,
+			size_t *size);
 /* container_elf.c: fills the ELF part of @patch and finds the two sections. */
 int ulp_patch_read_elf(struct ulp_patch *patch, struct ulp_part *ulp, struct ulp_part *revert);
 /* The segment that has all of [@vaddr, @vaddr + @length) in memory, or NULL. */

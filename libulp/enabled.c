@@ -134,42 +134,23 @@ static int list_entries(struct ulp_enabled *list, int fd)
 	return err;
 }
 
-/* The whole of a file, to be freed; 0, or why it is not to be used. */
-static int read_file(struct ulp_context *ctx, int fd, const char *path, uint8_t **data,
-		     size_t *size)
+static int check_owner(struct ulp_context *ctx, int fd, const char *path)
 {
 	struct stat st;
-	size_t done = 0;
-	ssize_t n = 1;
 
-	*data = NULL;
 	if (fstat(fd, &st))
 		return ulp_err(ctx, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode) || !is_ours(&st))
-		return ulp_err(ctx, -ULP_E_PERMISSION,
-			       "%s: not a file that only root can write: not used", path);
-	if ((uint64_t)st.st_size > ULP_CONTAINER_MAX)
-		return ulp_err(ctx, -ULP_E_CONTAINER, "%s: too large for a patch", path);
-	*size = (size_t)st.st_size;
-	*data = malloc(*size + 1);
-	if (!*data)
-		return ulp_err(ctx, -ENOMEM, "%s: out of memory", path);
-	while (done < *size && n > 0) {
-		n = read(fd, *data + done, *size - done);
-		if (n < 0 && errno == EINTR)
-			n = 1;
-		else if (n > 0)
-			done += (size_t)n;
-	}
-	return done == *size ? 0 :
-		ulp_err(ctx, n < 0 ? -errno : -EIO, "%s: cannot be read", path);
+	if (S_ISREG(st.st_mode) && is_ours(&st))
+		return 0;
+	return ulp_err(ctx, -ULP_E_PERMISSION,
+		       "%s: not a file that only root can write: not used", path);
 }
 
 static int read_entry(struct ulp_enabled *list, int directory, struct ulp_enabled_entry *entry)
 {
 	struct ulp_context *ctx = list->ctx;
 	char path[PATH_MAX], hex[65];
-	uint8_t *data, digest[32];
+	uint8_t *data = NULL, digest[32];
 	size_t size = 0;
 	int fd, err;
 
@@ -181,7 +162,9 @@ static int read_entry(struct ulp_enabled *list, int directory, struct ulp_enable
 	fd = openat(directory, entry->file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return ulp_err(ctx, -errno, "%s: %s", path, strerror(errno));
-	err = read_file(ctx, fd, path, &data, &size);
+	err = check_owner(ctx, fd, path);
+	if (!err)
+		err = ulp_patch_file_read(ctx, fd, path, &data, &size);
 	close(fd);
 	if (!err) {
 		ulp_sha256(data, size, digest);
