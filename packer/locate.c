@@ -22,6 +22,7 @@ struct search {
 	struct match *matches;		/* places that fit */
 	size_t nr;
 	bool named;			/* the target has a symbol of its name */
+	uint64_t best;			/* how far the place got that piece->missed is about */
 };
 
 struct locator {
@@ -48,12 +49,9 @@ static void try_place(struct locator *locator, struct search *search, uint64_t a
 {
 	struct piece *piece = search->piece;
 	size_t prefix = fixed_prefix(piece);
-	static uint64_t best;
 	const uint8_t *bytes;
 	struct match match;
 
-	if (!search->nr && !piece->missed)
-		best = 0;
 	if (search->nr >= CANDIDATES_MAX)
 		return;
 	for (size_t i = 0; i < search->nr; i++)
@@ -66,8 +64,8 @@ static void try_place(struct locator *locator, struct search *search, uint64_t a
 		return;
 	if (match_at(locator->slots, piece, addr, &match)) {
 		append(search->matches, search->nr) = match;
-	} else if (!piece->missed || match.where > best) {
-		best = match.where;
+	} else if (!piece->missed || match.where > search->best) {
+		search->best = match.where;
 		piece->missed = match.why;
 	}
 }
@@ -309,6 +307,11 @@ static struct match *only_place(struct search *search)
 	struct piece *piece = search->piece;
 	struct match *found = NULL;
 
+	/* not all were kept: the one that agrees may not be the only one */
+	if (search->nr == CANDIDATES_MAX && !piece->hint) {
+		piece->missed = "it fits in too many places";
+		return NULL;
+	}
 	for (size_t i = 0; i < search->nr; i++) {
 		if (!agrees(search, &search->matches[i]))
 			continue;
