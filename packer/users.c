@@ -44,28 +44,55 @@ static bool refers_to(const struct object *target, const ZydisDecodedInstruction
 	       extent_has(extent, insn->raw.imm[0].value.u);
 }
 
+/* Where in @code the first other code is that uses @extent, else 0. */
+static uint64_t other_code_in(const struct part *part, struct extent code, struct extent extent,
+			      enum others others)
+{
+	const uint8_t *bytes = code.start < code.end ?
+		object_at(part->target, code.start, code.end - code.start) : NULL;
+	ZydisDecodedInstruction insn;
+
+	for (uint64_t at = code.start; bytes && at < code.end; at += insn.length) {
+		/* data among code: whatever is behind it may use it as well */
+		if (!decode(bytes + (at - code.start), code.end - at, &insn)) {
+			insn.length = 1;
+			continue;
+		}
+		if (refers_to(part->target, &insn, at + insn.length, extent) &&
+		    !is_ours(part->pairs, at, others))
+			return at;
+	}
+	return 0;
+}
+
 /* The address of other code that uses @extent, else 0. */
 static uint64_t other_code(const struct part *part, struct extent extent, enum others others)
 {
 	const struct object *target = part->target;
+	uint64_t where = 0;
 
-	for (size_t i = 0; i < target->nr_frames; i++) {
-		struct extent code = target->frames[i].code;
-		const uint8_t *bytes = object_at(target, code.start, code.end - code.start);
-		ZydisDecodedInstruction insn;
+	for (size_t i = 0; i < target->nr_sections && !where; i++) {
+		const struct section *section = &target->sections[i];
+		uint64_t end = section->addr + section->size, at = section->addr;
 
-		for (uint64_t at = code.start; bytes && at < code.end; at += insn.length) {
-			/* data among code: whatever is behind it may use it as well */
-			if (!decode(bytes + (at - code.start), code.end - at, &insn)) {
-				insn.length = 1;
+		if (!(section->flags & SHF_ALLOC) || !(section->flags & SHF_EXECINSTR))
+			continue;
+		/* with frames it is known where instructions begin, and there is code without */
+		for (size_t k = 0; k < target->nr_frames && !where; k++) {
+			struct extent code = target->frames[k].code;
+
+			if (code.start < at || code.end > end)
 				continue;
-			}
-			if (refers_to(target, &insn, at + insn.length, extent) &&
-			    !is_ours(part->pairs, at, others))
-				return at;
+			where = other_code_in(part, (struct extent){ at, code.start }, extent,
+					      others);
+			if (!where)
+				where = other_code_in(part, code, extent, others);
+			at = code.end;
 		}
+		if (!where)
+			where = other_code_in(part, (struct extent){ at, end }, extent, others);
 	}
-	return 0;
+	return where;
 }
 
 /* Whether the pairs have a variable or table at @addr. */

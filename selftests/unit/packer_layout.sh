@@ -309,6 +309,10 @@ test_signatures() {
 	$CC -shared -Wl,--build-id=sha1 -o "$WORK/target.so" "$WORK/x.shipped.o" "$WORK/y.o"
 	refused_diff "'inner' is 'integer of 4 bytes (integer of 4 bytes, integer of 4 bytes)'" \
 		"in 'g', uses it as well"
+	# the same where no unwind tables tell of it
+	$CC -O2 -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables -c -o "$WORK/y.o" "$WORK/y.c"
+	$CC -shared -Wl,--build-id=sha1 -o "$WORK/target.so" "$WORK/x.shipped.o" "$WORK/y.o"
+	refused_diff "in 'g', uses it as well"
 	# the same behind bytes that are no instruction
 	sed -i 's/{ return inner/{ __asm__ volatile ("jmp 1f\\n.byte 6\\n1:"); return inner/' "$WORK/y.c"
 	$CC -O2 -fPIC -fvisibility=hidden -c -o "$WORK/y.o" "$WORK/y.c"
