@@ -149,12 +149,30 @@ static void reload_list(struct daemon_state *daemon, int inotify)
 	daemon_notify("READY=1");
 }
 
+/* Half of the time within which the service manager wants to hear of us; NULL: it does not. */
+static const struct timespec *watchdog(struct timespec *half)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	unsigned long long ns = usec ? strtoull(usec, NULL, 10) * 500 : 0;
+
+	if (!ns || (pid && strtol(pid, NULL, 10) != getpid()))
+		return NULL;
+	*half = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+	return half;
+}
+
 static void run(struct daemon_state *daemon, int inotify, const sigset_t *mask)
 {
 	struct pollfd fd = { .fd = inotify, .events = POLLIN };
+	struct timespec half;
+	const struct timespec *wake = watchdog(&half);
 
 	while (!ended) {
-		int n = ppoll(&fd, 1, NULL, mask);
+		int n;
+
+		if (wake)
+			daemon_notify("WATCHDOG=1");
+		n = ppoll(&fd, 1, wake, mask);
 
 		if (n < 0 && errno != EINTR) {
 			p_err(daemon->tool, -errno, "poll: %s", strerror(errno));

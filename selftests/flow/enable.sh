@@ -419,6 +419,10 @@ test_busy_by_itself() {
 	end_daemon
 }
 
+notified_often() {
+	[ "$(grep -cx "$1" "$WORK/notified")" -ge "$2" ]
+}
+
 # The socket, for who asks by itself; and what systemd is told.
 test_sockets() {
 	NOTIFY_SOCKET=$WORK/notify
@@ -433,7 +437,7 @@ while True:
 	loop_until grep -q bound "$WORK/notified"
 	export NOTIFY_SOCKET
 	enable answer
-	start_daemon
+	WATCHDOG_USEC=200000 start_daemon
 	unset NOTIFY_SOCKET
 	loop_until grep -q READY=1 "$WORK/notified"
 	grep -q 'STATUS=1 patch enabled' "$WORK/notified" || fail "$(cat "$WORK/notified")"
@@ -445,6 +449,10 @@ for request, answer in (b"loaded\n", b"done 0\n"), (b"nonsense\n", b""):
     s.sendall(request)
     got = s.makefile("rb").read()
     assert got == answer, got' || fail "socket"
+	loop_until notified_often WATCHDOG=1 3
+	kill -HUP $DAEMON
+	loop_until grep -q RELOADING=1 "$WORK/notified"
+	loop_until notified_often READY=1 2
 	end_daemon
 	loop_until grep -q STOPPING=1 "$WORK/notified"
 	[ ! -e /run/ulp/daemon ] || fail "the socket is left"
