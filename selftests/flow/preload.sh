@@ -256,6 +256,104 @@ test_threads() {
 	end_victim
 }
 
+# no_preload - the victim is as if it had no such library, and patched like any other
+no_preload() {
+	tool 1 set-patchable --json disable -p "${PID[$VICTIM]}"
+	json results.0.reason=no-preload
+	expect 42 answer 1
+	apply "$WORK/fix_$VICTIM.so"
+	expect 1001 answer 1
+	revert "$WORK/fix_$VICTIM.so"
+	expect 42 answer 1
+	apply "$WORK/fix_$VICTIM.so"
+}
+
+# With another libc the library is loaded and does nothing; it is in no static program.
+test_musl() {
+	local kind
+	local -A how=([dynamic]=-pie [static]=-static)
+	command -v musl-gcc >/dev/null || skip "no musl-gcc"
+	cat >"$WORK/fix.c" <<-'END'
+	int new_answer(int n);
+	int new_answer(int n) { return n + 1000; }
+	END
+	cat >"$WORK/musl.c" <<-'END'
+	#include <dlfcn.h>
+	#include <stdio.h>
+
+	__attribute__((noipa)) int musl_answer(int n) { return n * 2 + 40; }
+
+	int main(void)
+	{
+		char line[256], path[256];
+		int n;
+
+		setvbuf(stdout, NULL, _IOLBF, 0);
+		puts("ready");
+		while (fgets(line, sizeof(line), stdin)) {
+			if (sscanf(line, "answer %d", &n) == 1) {
+				printf("%d\n", musl_answer(n));
+			} else if (sscanf(line, "open %255s", path) == 1) {
+				void *handle = dlopen(path, RTLD_NOW);
+
+				printf("%d\n", handle ? dlclose(handle) : -1);
+			} else {
+				puts("EXIT-SUCCESS");
+				return 0;
+			}
+		}
+		return 1;
+	}
+	END
+	for kind in dynamic static; do
+		musl-gcc -O2 -fPIE -Wl,--build-id "${how[$kind]}" -o "$WORK/$kind" "$WORK/musl.c" ||
+			fail musl-gcc
+		gcc -O2 -shared -fPIC -nostdlib -o "$WORK/fix_$kind.so" "$WORK/fix.c" || fail gcc
+		printf '%s\n' "fix_$kind.so" "@$WORK/$kind" musl_answer:new_answer >"$WORK/$kind.dsc"
+		"$ULP_PACKER" pack -q "$WORK/$kind.dsc" || fail ulp-packer
+		start_preloaded "$kind" "$WORK/$kind"
+		no_preload
+	done
+	VICTIM=dynamic
+	grep -q libulp-preload "/proc/${PID[dynamic]}/maps" || fail "it is not loaded"
+	expect 0 open "$WORK/fix_dynamic.so"
+	end_victim
+	VICTIM=static
+	! grep libulp-preload "/proc/${PID[static]}/maps" || fail "it is in a static program"
+	end_victim
+}
+
+# A big program with many libraries and threads of its own: Debian's python3.
+test_python() {
+	cat >"$WORK/victim.py" <<-'END'
+	import ssl, sqlite3, sys, threading, zlib
+	threads = [threading.Thread(target=threading.Event().wait, daemon=True) for _ in range(3)]
+	for thread in threads:
+	    thread.start()
+	print("ready", flush=True)
+	for line in sys.stdin:
+	    words = line.split()
+	    if words[0] == "quit":
+	        break
+	    print(zlib.crc32(words[1].encode()), flush=True)
+	print("EXIT-SUCCESS", flush=True)
+	END
+	start_preloaded python python3 "$WORK/victim.py"
+	tool 0 patches --json -p "${PID[python]}"
+	json processes.0.preload.patchable=true
+	expect 891568578 crc32 abc
+	apply zlib
+	expect 4714 crc32 abc
+	revert zlib
+	expect 891568578 crc32 abc
+	apply zlib
+	tool 0 set-patchable disable -p "${PID[python]}"
+	refused apply 0 already-applied zlib
+	revert zlib
+	refused apply 1 opted-out zlib
+	end_victim
+}
+
 # The ring is read while threads write into it, and forgets the oldest.
 test_ring() {
 	local last
@@ -271,5 +369,6 @@ test_ring() {
 	end_victim
 }
 
-run_tests test_opt_out test_set_patchable test_without test_kept test_kept_while_switching test_not_kept test_kept_apart \
-	test_exceptions test_enabled test_threads test_ring
+run_tests test_opt_out test_set_patchable test_without test_kept test_kept_while_switching \
+	test_not_kept test_kept_apart test_exceptions test_enabled test_threads test_ring test_musl \
+	test_python
