@@ -88,4 +88,16 @@ test_modules_install() {
 		fail "no module"
 }
 
-run_tests test_program test_exports test_dkms test_modules_install
+# systemd takes the units, the two together, and finds no order that goes in a circle.
+test_units() {
+	command -v systemd-analyze >/dev/null || skip "no systemd"
+	mkdir "$WORK/units"
+	sed "s,@PREFIX@/sbin/ulp-tool,$ULP_TOOL," "$TREE/ulp-tool/systemd/ulp.service.in" \
+		>"$WORK/units/ulp.service"
+	cp "$TREE/ulp-tool/systemd/ulp.path" "$WORK/units"
+	systemd-analyze verify --man=no "$WORK/units/ulp.service" "$WORK/units/ulp.path" \
+		>"$WORK/verify" 2>&1 || fail "$(cat "$WORK/verify")"
+	[ ! -s "$WORK/verify" ] || fail "$(cat "$WORK/verify")"
+}
+
+run_tests test_program test_exports test_dkms test_modules_install test_units
