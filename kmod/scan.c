@@ -249,6 +249,16 @@ static bool ulp_scan_bounced(struct ulp_check *check, const void *memory,
 	return false;
 }
 
+/*
+ * A page of a private mapping that is still the file's: nothing was written to it
+ * there, no return address either.
+ */
+static bool ulp_scan_unwritten(struct ulp_check *check)
+{
+	memset(check->tail, 0, sizeof(check->tail));
+	return false;
+}
+
 static bool ulp_check_clock(struct ulp_check *check)
 {
 	if (++check->pages % ULP_SCAN_BATCH || ktime_get_ns() <= check->deadline)
@@ -275,8 +285,8 @@ bool ulp_scan_vma(struct ulp_check *check, struct vm_area_struct *vma, unsigned 
 		switch (ulp_walk(check->mm, addr, &spot)) {
 		case ULP_WALK_NONE:
 			/*
-			 * Never touched, unless somebody else provides its pages.  In
-			 * a private mapping what is still the file's was not written.
+			 * Never touched, unless somebody else provides its pages; in
+			 * a private mapping of a file not written, as below.
 			 */
 			if (check->task && (!anon || userfaultfd_missing(vma)))
 				return ulp_stop(check, ULP_REASON_FAULT, addr, 0);
@@ -293,8 +303,10 @@ bool ulp_scan_vma(struct ulp_check *check, struct vm_area_struct *vma, unsigned 
 		bytes = min(spot.end, end) - addr;
 		if (anon)
 			stop = ulp_scan_memory(check, spot.memory, addr, bytes);
-		else
+		else if (check->task || PageAnon(pfn_to_page(spot.pfn)))
 			stop = ulp_scan_bounced(check, spot.memory, addr, bytes);
+		else
+			stop = ulp_scan_unwritten(check);
 		if (!ulp_walk_same(&spot))
 			return ulp_stop(check, ULP_REASON_FAULT, addr, 0);
 		if (stop)

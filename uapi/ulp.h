@@ -365,8 +365,9 @@ struct ulp_regs {
  *	sleeps; out_stamp says whether it was done
  * @ULP_TRANSACT_SCAN_MEMORY: in the window, look for return addresses into the
  *	ranges in all private writable memory as well, but for the stacks that
- *	threads were started on: suspended user contexts have theirs there.  The
- *	whole of it counts for @max_freeze_ns
+ *	threads were started on, and pages of files that were not written to:
+ *	suspended user contexts have theirs there.  The whole of it counts for
+ *	@max_freeze_ns
  * @ULP_TRANSACT_UNCHANGED: refuse (ESTALE) if another session has written to the
  *	target since this one was opened: the plan may rest on what is no more
  */

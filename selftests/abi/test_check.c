@@ -547,4 +547,45 @@ TEST_F(check, memory)
 				    (uintptr_t)raw_answer2, (uintptr_t)raw_answer2_end));
 }
 
+/* In a private mapping of a file: at first it is the file's, then it was written to. */
+static void has_it_from_a_file(struct raw_shared *shared)
+{
+	uint64_t word = (uintptr_t)raw_answer + 3;
+	int fd = memfd_create("data", 0);
+	volatile uint64_t *page;
+
+	if (pwrite(fd, &word, sizeof(word), 8) != sizeof(word) || ftruncate(fd, 2 * RAW_PAGE))
+		_exit(1);
+	word = 0;
+	page = mmap(NULL, 2 * RAW_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	shared->value = (uintptr_t)&page[1];
+	shared->count[0] = page[1];
+	shared->ready = 1;
+	while (shared->command != 1)
+		usleep(500);
+	page[0] = 1;
+	shared->command = 2;
+	for (;;)
+		pause();
+}
+
+TEST_F(check, memory_of_file)
+{
+	const uint32_t flags = variant->flags | ULP_TRANSACT_SCAN_MEMORY;
+	struct ulp_transact args = raw_transact_args();
+
+	START(has_it_from_a_file, 1);
+	ASSERT_EQ((uintptr_t)raw_answer + 3, self->shared->count[0]);
+	EXPECT_EQ(0, raw_check(self->session, &args, variant->backend, flags,
+			       (uintptr_t)raw_answer, (uintptr_t)raw_answer_end)) {
+		TH_LOG("reason %u, slot %lx", args.out_reason, (unsigned long)args.out_slot);
+	}
+	self->shared->command = 1;
+	ASSERT_TRUE(RAW_WAIT(self->shared->command == 2));
+	EXPECT_EQ(-EADDRINUSE, raw_check(self->session, &args, variant->backend, flags,
+					 (uintptr_t)raw_answer, (uintptr_t)raw_answer_end));
+	EXPECT_EQ(ULP_REASON_MEMORY, args.out_reason);
+	EXPECT_EQ(self->shared->value, args.out_slot);
+}
+
 TEST_HARNESS_MAIN
