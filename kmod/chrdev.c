@@ -31,7 +31,6 @@ union ulp_args {
 	struct ulp_debug debug;
 	struct ulp_sensor_open sensor_open;
 	struct ulp_sensor_arm sensor_arm;
-	struct ulp_sensor_disarm sensor_disarm;
 	struct ulp_sensor_done sensor_done;
 };
 
@@ -103,13 +102,6 @@ static int ulp_ioctl_sensor_arm(struct ulp_sensor *sensor, union ulp_args *args)
 	if (args->sensor_arm.flags || args->sensor_arm.__reserved)
 		return -EINVAL;
 	return ulp_sensor_arm(sensor, args->sensor_arm.fd, args->sensor_arm.offset);
-}
-
-static int ulp_ioctl_sensor_disarm(struct ulp_sensor *sensor, union ulp_args *args)
-{
-	if (args->sensor_disarm.flags || args->sensor_disarm.__reserved)
-		return -EINVAL;
-	return ulp_sensor_disarm(sensor, args->sensor_disarm.fd);
 }
 
 static int ulp_ioctl_sensor_done(struct ulp_sensor *sensor, union ulp_args *args)
@@ -260,7 +252,6 @@ static const struct ulp_ioctl ulp_device_ioctls[] = {
 
 static const struct ulp_ioctl ulp_sensor_ioctls[] = {
 	ULP_SENSOR_IOCTL(ULP_IOC_NR_SENSOR_ARM, ulp_sensor_arm, ulp_ioctl_sensor_arm),
-	ULP_SENSOR_IOCTL(ULP_IOC_NR_SENSOR_DISARM, ulp_sensor_disarm, ulp_ioctl_sensor_disarm),
 	ULP_SENSOR_IOCTL(ULP_IOC_NR_SENSOR_DONE, ulp_sensor_done, ulp_ioctl_sensor_done),
 };
 

@@ -93,7 +93,7 @@ struct ulp_held {
  * struct ulp_sensor - state behind the sensor's file descriptor
  * @missed: threads that passed, since read() told so last
  * @refs: one of the file, one of each trip
- * @arming: one call of arm and disarm at a time
+ * @arming: one call of arm at a time
  * @owner: process that is never held
  * @timeout: longest hold, in jiffies
  * @lock: all below
@@ -480,27 +480,6 @@ int ulp_sensor_arm(struct ulp_sensor *sensor, int fd, u64 offset)
 	if (err)
 		fput(file);
 	return err;
-}
-
-int ulp_sensor_disarm(struct ulp_sensor *sensor, int fd)
-{
-	struct file *file = ulp_sensor_file(fd);
-	struct ulp_armed *armed;
-
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	mutex_lock(&sensor->arming);
-	armed = ulp_sensor_find(sensor, ulp_sensor_inode(file));
-	if (armed) {
-		spin_lock(&sensor->lock);
-		list_del(&armed->list);
-		sensor->nr_armed--;
-		spin_unlock(&sensor->lock);
-		ulp_armed_free(armed);
-	}
-	mutex_unlock(&sensor->arming);
-	fput(file);
-	return armed ? 0 : -ENOENT;
 }
 
 /* That it was asked shows that its holder is alive, whatever the answer. */

@@ -79,7 +79,6 @@ enum {
 	ULP_IOC_NR_MEMBERS	= 0x24,
 	ULP_IOC_NR_DEBUG	= 0x40,	/* session, debug build only */
 	ULP_IOC_NR_SENSOR_ARM	= 0x60,	/* sensor */
-	ULP_IOC_NR_SENSOR_DISARM = 0x61,
 	ULP_IOC_NR_SENSOR_DONE	= 0x62,
 };
 

@@ -95,7 +95,8 @@ struct ulp_load {
  *
  * A breakpoint (uprobe) in the file: processes that have it mapped get it now,
  * others when they map it.  One place for each file.  The file stays open, and
- * its file system in use, until %ULP_SENSOR_DISARM or the end of the sensor.
+ * its file system in use, until the end of the sensor: to disarm some, close it,
+ * and arm the others anew.
  *
  * Errors: EBADF, EINVAL, EEXIST, E2BIG (1024 files), ENOMEM, and what the kernel
  * says of an instruction that cannot be probed (EINVAL, EOPNOTSUPP, EIO).
@@ -110,25 +111,6 @@ struct ulp_sensor_arm {
 
 #define ULP_SENSOR_ARM \
 	_IOW(ULP_IOC_TYPE, ULP_IOC_NR_SENSOR_ARM, struct ulp_sensor_arm)
-
-/**
- * struct ulp_sensor_disarm - ioctl(ULP_SENSOR_DISARM): undo it
- * @size: sizeof(struct ulp_sensor_disarm)
- * @flags: must be 0
- * @fd: the file, opened once more
- * @__reserved: must be 0
- *
- * Errors: EBADF, ENOENT (it is not armed).
- */
-struct ulp_sensor_disarm {
-	__u32 size;
-	__u32 flags;
-	__s32 fd;
-	__u32 __reserved;
-};
-
-#define ULP_SENSOR_DISARM \
-	_IOW(ULP_IOC_TYPE, ULP_IOC_NR_SENSOR_DISARM, struct ulp_sensor_disarm)
 
 /**
  * struct ulp_sensor_done - ioctl(ULP_SENSOR_DONE): the thread may go on
