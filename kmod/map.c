@@ -30,8 +30,11 @@
 #define ULP_UNMAP_ATTEMPTS	5
 #define ULP_UNMAP_RETRY_NS	(2 * NSEC_PER_MSEC)
 
-/* How often closing a session tries again for want of memory, time or a quiet target. */
-#define ULP_TAKE_BACK_AGAIN	10
+/*
+ * For how long closing a session tries again for want of memory, time, a page or a
+ * quiet target: all mappings together, since a dying process may wait for it.
+ */
+#define ULP_TAKE_BACK_NS	(2 * NSEC_PER_SEC)
 #define ULP_TAKE_BACK_WAIT_MS	10
 
 /**
@@ -238,7 +241,7 @@ out:
 
 /* Nobody is inside [addr, addr + length), nor returns into it. */
 static int ulp_unmap_check(struct ulp_session *session, struct mm_struct *mm,
-			   const struct ulp_mapping *mapping, u64 max_freeze_ns,
+			   const struct ulp_mapping *mapping, u64 max_freeze_ns, u32 attempts,
 			   struct ulp_outcome *outcome)
 {
 	struct ulp_plan_range range = {
@@ -246,7 +249,7 @@ static int ulp_unmap_check(struct ulp_session *session, struct mm_struct *mm,
 	};
 	struct ulp_plan plan = {
 		.backend = ulp_plan_backend(ULP_BACKEND_AUTO),
-		.attempts = ULP_UNMAP_ATTEMPTS,
+		.attempts = attempts,
 		.retry_ns = ULP_UNMAP_RETRY_NS,
 		.max_freeze_ns = ulp_plan_freeze_limit(max_freeze_ns),
 		.nr_ranges = 1,
@@ -308,11 +311,11 @@ static struct vm_area_struct *ulp_mapping_piece(struct mm_struct *mm,
 
 static int ulp_unmap_checked(struct ulp_session *session, struct mm_struct *mm,
 			     const struct ulp_mapping *mapping, u64 max_freeze_ns,
-			     struct ulp_outcome *outcome)
+			     u32 attempts, struct ulp_outcome *outcome)
 {
 	struct ulp_map_job job = { .mm = mm, .cred = session->cred, .mapping = mapping };
 
-	job.err = ulp_unmap_check(session, mm, mapping, max_freeze_ns, outcome);
+	job.err = ulp_unmap_check(session, mm, mapping, max_freeze_ns, attempts, outcome);
 	if (!job.err && ulp_fault(&session->faults, ULP_FAULT_UNMAP))
 		job.err = -ENOMEM;
 	if (!job.err)
@@ -339,7 +342,8 @@ int ulp_unmap(struct ulp_session *session, struct ulp_unmap *args)
 		return err;
 	err = -EINVAL;
 	if (ulp_range_is_private(mm, &range))
-		err = ulp_unmap_checked(session, mm, &range, args->max_freeze_ns, &outcome);
+		err = ulp_unmap_checked(session, mm, &range, args->max_freeze_ns,
+					ULP_UNMAP_ATTEMPTS, &outcome);
 	ulp_session_unclaim(session, mm);
 	args->out_reason = outcome.verdict.reason;
 	args->out_tid = outcome.verdict.tid;
@@ -403,24 +407,22 @@ static bool ulp_mapping_left(struct mm_struct *mm, const struct ulp_mapping *map
  * that is for the last turn to do, since who closes the session has been killed.
  */
 static int ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *mm,
-				  const struct ulp_mapping *mapping)
+				  const struct ulp_mapping *mapping, u64 end)
 {
 	unsigned long addr = mapping->addr;
 	struct ulp_outcome outcome;
 	struct ulp_mapping piece;
-	unsigned int tries = 0;
 	int err;
 
 	while (ulp_mapping_left(mm, mapping, addr, &piece)) {
 		memset(&outcome, 0, sizeof(outcome));
-		err = ulp_unmap_checked(session, mm, &piece, 0, &outcome);
+		err = ulp_unmap_checked(session, mm, &piece, 0, 1, &outcome);
 		/* Who has died in the meantime needs nothing. */
 		if (err == -ESRCH)
 			return 0;
 		if (err == -EINTR)
 			return err;
-		if ((err == -ENOMEM || err == -ETIME || err == -EAGAIN || err == -EADDRINUSE) &&
-		    tries++ < ULP_TAKE_BACK_AGAIN) {
+		if (err && ktime_get_ns() < end) {
 			msleep(ULP_TAKE_BACK_WAIT_MS);
 			continue;
 		}
@@ -429,7 +431,6 @@ static int ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *
 				piece.addr, err, outcome.verdict.reason, outcome.verdict.tid,
 				outcome.verdict.ip, outcome.verdict.slot, outcome.verdict.value);
 		addr = piece.addr + piece.length;
-		tries = 0;
 	}
 	return 0;
 }
@@ -443,10 +444,11 @@ static int ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *
  */
 int ulp_map_take_back(struct ulp_session *session, struct mm_struct *mm)
 {
+	u64 end = ktime_get_ns() + ULP_TAKE_BACK_NS;
 	struct ulp_mapping *mapping, *next;
 
 	list_for_each_entry_safe(mapping, next, &session->maps, list) {
-		if (mm && ulp_map_take_back_one(session, mm, mapping))
+		if (mm && ulp_map_take_back_one(session, mm, mapping, end))
 			return -EINTR;
 		ulp_mapping_free(mapping);
 	}

@@ -393,9 +393,11 @@ static int ulp_prescan_thread(struct ulp_window *window, struct ulp_thread *thre
 			break;
 		mmap_read_unlock(window->mm);
 		err = ulp_stack_fault_in(window->mm, verdict->slot);
-		if (err == -EINTR || fatal_signal_pending(current))
+		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (err || ktime_get_ns() > deadline)
+		if (err)
+			return err;
+		if (ktime_get_ns() > deadline)
 			return 0;
 	}
 	asleep = ulp_task_asleep(task);
@@ -459,7 +461,8 @@ static int ulp_prescan(struct ulp_window *window)
 	}
 	if (!err && (window->plan->flags & ULP_TRANSACT_SCAN_MEMORY))
 		err = ulp_prescan_memory(window);
-	return err;
+	/* The window will say of which thread; waiting for each takes too long. */
+	return err == -EAGAIN ? 0 : err;
 }
 
 /* One window; the reason why not in outcome->verdict. */
