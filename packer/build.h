@@ -12,6 +12,7 @@
  *	recorder.c	the compiler that writes down how it is called
  *	call.c		what such a call does: sources, objects, flags
  *	units.c		translation units: preprocessed, compiled
+ *	used.c		units whose code tells where things are that changed ones use
  *	text.c		what the preprocessor says
  *	fix.c		the diffs: applying, labels
  *	lines.c		#line directives that keep __LINE__ as it was
@@ -206,6 +207,7 @@ struct unit {
 	struct version versions[NR_TREES];
 	bool candidate;			/* something that it reads may have changed */
 	bool changed;
+	bool used;			/* not changed: has what changed ones use anew */
 };
 
 struct units {
@@ -222,9 +224,15 @@ bool units_preprocess(const struct scratch *scratch, enum tree tree, struct unit
 		      unsigned int parallel, unit_wanted *wanted, void *data);
 /* Which are changed; returns how many. */
 size_t units_compare(struct units *units);
-/* The changed ones, for diff_make(). */
+/* The changed and used ones that are not yet, for diff_make(). */
 bool units_compile(const struct scratch *scratch, enum tree tree, struct units *units,
 		   unsigned int parallel);
+
+/* ---- used.c ---- */
+
+/* The changed ones are compiled: find those that they use anew, and compile them. */
+bool units_compile_used(const struct scratch *scratch, struct units *units,
+			unsigned int parallel);
 
 /* ---- fix.c ---- */
 

@@ -23,6 +23,8 @@ static bool read_pairs(const struct diff_target *request, struct pairs *pairs)
 		if (!name)
 			name = pair->patched ? pair->patched : pair->orig;
 		pairs->pairs[i].request = pair;
+		pairs->pairs[i].same = pair->orig && pair->patched &&
+				       !strcmp(pair->orig, pair->patched);
 		if (!unit_read(pair->orig, name, &pairs->pairs[i].orig) ||
 		    !unit_read(pair->patched, name, &pairs->pairs[i].patched))
 			return false;
@@ -48,26 +50,25 @@ static bool same_code(const struct object *a, const struct object *b)
 }
 
 /* The unstripped output of the build is the target's symbol table, if it is its twin. */
-static bool add_twin(struct object *target, const char *path, bool *used)
+static bool add_twin(struct object *target, const char *path, const struct object **other)
 {
 	struct object *twin = xcalloc(1, sizeof(*twin));
 
-	*used = false;
+	*other = NULL;
 	if (!object_open(path, twin))
 		return false;
 	if (!same_code(target, twin)) {
 		message(MESSAGE_NOTE, "%s is not what %s was built from: its symbols are not used",
 			path, target->path);
+		*other = twin;
 		return true;
 	}
-	*used = true;
 	return symbols_read(target, twin->elf);
 }
 
 static bool open_target(const struct diff_target *request, struct object *target,
-			const char **symbols_are)
+			const struct object **output, const char **symbols_are)
 {
-	bool used = false;
 
 	if (!object_open(request->path, target) || !check_target(target))
 		return false;
@@ -77,9 +78,9 @@ static bool open_target(const struct diff_target *request, struct object *target
 			return false;
 		*symbols_are = "named by its debug file";
 	}
-	if (request->twin && !add_twin(target, request->twin, &used))
+	if (request->twin && !add_twin(target, request->twin, output))
 		return false;
-	if (used)
+	if (request->twin && !*output)
 		*symbols_are = "reproduced: named by the build's own output";
 	return true;
 }
@@ -319,7 +320,7 @@ static int read_part(const struct diff_target *request, const struct options *op
 			request->path);
 		return EXIT_NOTHING;
 	}
-	if (!open_target(request, target, &symbols_are))
+	if (!open_target(request, target, &part->output, &symbols_are))
 		return EXIT_FAILED;
 	slots_read(target, slots);
 	return locate(pairs, slots, symbols_are) ? EXIT_MADE : EXIT_FAILED;

@@ -16,7 +16,8 @@
  *	both with -ffunction-sections -fdata-sections and else as it was shipped
  * @name: for messages: the source file; NULL: @patched, or else @orig
  * @orig: path of the object as shipped; NULL: the change adds this unit
- * @patched: path of the object with the change; NULL: the change removes it
+ * @patched: path of the object with the change; NULL: the change removes it; the path
+ *	@orig: the unit does not change, and tells where things are that others use
  * @maybe: it is not known whether the target has this unit: left out, with a note,
  *	if nothing of it is found there
  */
@@ -32,7 +33,7 @@ struct diff_pair {
  * @debug: path of its separate debug file, or NULL
  * @twin: path of the unstripped output of the recorded build, or NULL.  It is
  *	used if it is the target's twin (same build-id, or the same code at the
- *	same addresses), else passed over with a note.
+ *	same addresses), else it only tells what the target keeps to itself.
  * @pairs: its units that the change reaches
  * @nr_pairs: number of them
  */

@@ -461,7 +461,7 @@ bool check_layouts(const struct part *part)
 
 	for (size_t i = 0; i < part->pairs->nr; i++) {
 		checked.pair = &part->pairs->pairs[i];
-		if (checked.pair->absent || !checked.pair->orig.path ||
+		if (checked.pair->absent || checked.pair->same || !checked.pair->orig.path ||
 		    !checked.pair->patched.path)
 			continue;
 		if (!types_read(checked.pair->orig.path, &checked.orig))

@@ -409,6 +409,36 @@ static bool new_in_other_part(struct part *part, const struct piece *user,
 	return false;
 }
 
+/*
+ * The build's own output, though it is not the target's twin, defines the name and does
+ * not export it: so does the target.  Static symbols have their source's name; those
+ * that a version script or visibility made local have none.
+ */
+static bool is_kept(const struct part *part, const char *name)
+{
+	bool kept = false;
+
+	for (size_t i = 0; part->output && i < part->output->nr_symbols; i++) {
+		const struct symbol *symbol = &part->output->symbols[i];
+
+		if (!symbol->defined || symbol->file || strcmp(symbol->name, name) != 0)
+			continue;
+		if (symbol->exported)
+			return false;
+		kept = true;
+	}
+	return kept;
+}
+
+static bool refuse_kept(const struct part *part, const struct piece *user, const char *name)
+{
+	error("%s: '%s' uses '%s', which %s does not export, and where that is in it is not known",
+	      unit_name(user), user->name, name, part->target->path);
+	message(MESSAGE_NOTE,
+		"its debug file tells, use --debug FILE; or the object that defines it, as --orig and as --patched");
+	return false;
+}
+
 static bool resolve_name(struct part *part, const struct piece *user,
 			 const struct unit_symbol *symbol, bool tls, struct meaning *meaning)
 {
@@ -458,6 +488,8 @@ static bool resolve_name(struct part *part, const struct piece *user,
 				"the target is stripped: its debug file tells, use --debug FILE");
 		return false;
 	}
+	if (is_kept(part, symbol->name))
+		return refuse_kept(part, user, symbol->name);
 	return import_version(part, meaning, symbol, NULL);
 }
 

@@ -324,14 +324,14 @@ static bool add_target(struct work *work, const struct target *target,
 		       const struct output *output, struct diff_target *out)
 {
 	struct diff_pair *pairs = NULL;
-	size_t nr = 0;
+	size_t nr = 0, changed = 0;
 
 	for (size_t i = 0; i < work->units.nr; i++) {
 		const struct unit *unit = &work->units.units[i];
 		enum part part = PART_NO;
 		struct diff_pair *pair;
 
-		if (unit->changed)
+		if (unit->changed || unit->used)
 			part = output_has(&work->scratch, &work->calls, output->path, unit);
 		if (part == PART_NO || is_there(pairs, nr, unit))
 			continue;
@@ -340,12 +340,13 @@ static bool add_target(struct work *work, const struct target *target,
 		pair->orig = unit->versions[TREE_ORIGINAL].made;
 		pair->patched = unit->versions[TREE_FIXED].made;
 		pair->maybe = part == PART_MAYBE;
+		changed += unit->changed;
 	}
 	*out = (struct diff_target){ .path = target->path, .debug = target->debug,
 				     .twin = output->file, .pairs = pairs, .nr_pairs = nr };
-	if (!nr)
+	if (!changed)
 		message(MESSAGE_NOTE, "%s: none of the changed sources is in it", target->path);
-	return nr;
+	return changed;
 }
 
 static int make_patches(const struct work *work, const struct diff_target *targets, size_t nr)
@@ -375,6 +376,10 @@ static int patch_targets(struct work *work)
 		if (!output_find(&work->scratch, &work->calls, target->path, &output))
 			return EXIT_FAILED;
 		say_twin(target, &output);
+		/* else the symbol table tells */
+		if (!output.same_code && !target->debug &&
+		    !units_compile_used(&work->scratch, &work->units, build->parallel))
+			return EXIT_FAILED;
 		nr += add_target(work, target, &output, &targets[nr]);
 	}
 	return make_patches(work, targets, nr);

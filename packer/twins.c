@@ -252,6 +252,13 @@ static void pair_nameless(struct unit *orig, struct unit *patched)
 	}
 }
 
+/* Of one object read twice, all. */
+static void pair_all(struct unit *orig, struct unit *patched)
+{
+	for (size_t i = 0; i < orig->nr_pieces; i++)
+		pair(orig->pieces[i], patched->pieces[i]);
+}
+
 static void name_plainly(struct unit *unit)
 {
 	for (size_t i = 0; i < unit->nr_pieces; i++)
@@ -267,6 +274,10 @@ void twins_pair(struct pairs *pairs)
 	for (size_t i = 0; i < pairs->nr; i++) {
 		struct unit *orig = &pairs->pairs[i].orig, *patched = &pairs->pairs[i].patched;
 
+		if (pairs->pairs[i].same) {
+			pair_all(orig, patched);
+			continue;
+		}
 		pair_by_name(orig, patched, false);
 		pair_by_name(orig, patched, true);
 		pair_by_place(patched);

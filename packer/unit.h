@@ -108,6 +108,7 @@ struct pair {
 	const struct diff_pair *request;
 	struct unit orig, patched;
 	bool absent;			/* nothing of it is in the target */
+	bool same;			/* one object: it only tells where things are */
 };
 
 struct pairs {
@@ -239,6 +240,7 @@ struct part {
 	struct pairs *pairs;
 	struct object *target;
 	const struct slots *slots;
+	const struct object *output;	/* of the build, not the target's twin; or NULL */
 	struct piece **pieces;	/* that go into it */
 	size_t nr_pieces;
 };

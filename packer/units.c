@@ -275,7 +275,7 @@ bool units_compile(const struct scratch *scratch, enum tree tree, struct units *
 		struct unit *unit = &units->units[i];
 		struct version *version = &unit->versions[tree];
 
-		if (!unit->changed || !version->call)
+		if ((!unit->changed && !unit->used) || !version->call || version->made)
 			continue;
 		if (version->call->lto) {
 			error("%s: it is built with %s: its object is not the code that runs",

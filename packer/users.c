@@ -19,11 +19,13 @@ static bool is_ours(const struct pairs *pairs, uint64_t addr, enum others others
 		for (size_t k = 0; k < pairs->pairs[i].orig.nr_pieces; k++) {
 			const struct piece *piece = pairs->pairs[i].orig.pieces[k];
 
-			if (piece->kind == PIECE_CODE && piece->found && addr >= piece->addr &&
-			    addr < piece->end)
-				return others == OTHERS_NOT_COMPILED ||
-				       is_split_off(piece->name) ||
-				       (piece->twin && piece->twin->changed);
+			if (piece->kind != PIECE_CODE || !piece->found || addr < piece->addr ||
+			    addr >= piece->end)
+				continue;
+			if (others == OTHERS_NOT_COMPILED)
+				return !pairs->pairs[i].same;
+			return is_split_off(piece->name) ||
+			       (piece->twin && piece->twin->changed);
 		}
 	return false;
 }
@@ -95,15 +97,15 @@ static uint64_t other_code(const struct part *part, struct extent extent, enum o
 	return where;
 }
 
-/* Whether the pairs have a variable or table at @addr. */
+/* Whether the pairs that may change have a variable or table at @addr. */
 static bool is_known_data(const struct pairs *pairs, uint64_t addr)
 {
 	for (size_t i = 0; i < pairs->nr; i++)
 		for (size_t k = 0; k < pairs->pairs[i].orig.nr_pieces; k++) {
 			const struct piece *piece = pairs->pairs[i].orig.pieces[k];
 
-			if (piece->kind != PIECE_CODE && piece->found && addr >= piece->addr &&
-			    addr - piece->addr < piece->size)
+			if (!pairs->pairs[i].same && piece->kind != PIECE_CODE && piece->found &&
+			    addr >= piece->addr && addr - piece->addr < piece->size)
 				return true;
 		}
 	return false;

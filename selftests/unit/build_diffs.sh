@@ -248,6 +248,105 @@ test_layout() {
 	functions other
 }
 
+# may_trace - processes that are no children of ours
+may_trace() {
+	[ "$(id -u)" = 0 ] || [ "$(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null)" = 0 ]
+}
+
+# library [FLAG...] - shipped with these flags: a library that keeps some of y.c to itself, and a program that uses it
+library() {
+	project library
+	MADE=liblib.so
+	cat >"$PROJ/src/x.c" <<-'END'
+	int shared(int x);
+	int ask(int x);
+	int ask(int x)
+	{
+		return shared(x) + 1;
+	}
+	END
+	cat >"$PROJ/src/y.c" <<-'END'
+	int shared(int x);
+	int kept_check(int x);
+	extern int kept_limit;
+	int kept_limit = 20;
+	static int checks;
+	int kept_check(int x)
+	{
+		checks++;
+	#ifdef SHIPPED
+		x ^= 77;
+	#endif
+		return x > kept_limit ? kept_limit * 3 + checks : x * 5 - checks;
+	}
+	int shared(int x)
+	{
+	#ifdef SHIPPED
+		x ^= 55;
+	#endif
+		return kept_check(x) * 2 + (x ^ 0x1234567);
+	}
+	END
+	# as another compiler would have it: nothing at the same place
+	echo 'int first(int x); int first(int x) { return x * 99; }' >"$PROJ/src/first.c"
+	echo '{ global: ask; shared; first; local: *; };' >"$PROJ/src/x.map"
+	sed -i 's/#include "[ab].h"//; s/printf(.*/printf("%d\\n", ask(atoi(line)));/
+		s/^int main/int ask(int x);\n&/' "$PROJ/src/main.c"
+	cat >>"$PROJ/Makefile" <<-'END'
+	SHAPE = src/x.o src/y.o src/first.o
+	liblib.so: src/x.o src/y.o src/first.o src/x.map
+	>$(CC) -shared -Wl,--build-id -Wl,--version-script=src/x.map -o $@ $(SHAPE)
+	user: src/main.o liblib.so
+	>$(CC) -o $@ $^ -Wl,-rpath,'$$ORIGIN'
+	clean: clean-library
+	clean-library:
+	>rm -f liblib.so
+	END
+	sed -i 's/^CFLAGS = /&-fPIC /' "$PROJ/Makefile"
+	ship make SHAPE="src/first.o src/y.o src/x.o" CFLAGS="-O2 -fPIC -fno-inline $*" user
+	mv "$PROJ/user" "$WORK/bin"
+}
+
+# Functions and variables of a source that does not change, which what changes did not
+# use before, in a stripped library that is not reproduced.
+test_kept_by_another_unit() {
+	library
+	fix fix.diff <<-'END'
+	cat >src/x.c <<-'EOF'
+	int kept_check(int x);
+	extern int kept_limit;
+	int ask(int x);
+	int ask(int x)
+	{
+		int (*volatile by)(int x) = kept_check;
+		return by(x) + kept_check(x) + kept_limit;
+	}
+	EOF
+	END
+	build 0 --diff fix.diff -o out.so -- make liblib.so
+	says "not reproduced"
+	changed src/x.c
+	functions ask
+	may_trace || return 0
+	ULP_TOOL=$O/selftests/bench/ulp-tool-ptrace
+	start_victim user "$WORK/bin/user"
+	expect 19088769 3
+	apply "$WORK/out.so"
+	expect 45 3
+	revert "$WORK/out.so"
+	expect 19088763 3
+	end_victim
+}
+
+# It is not as the target has it: refused, and not taken for another library's.
+test_kept_and_not_found() {
+	library -DSHIPPED
+	fix fix.diff <<<"sed -i 's/return shared/int kept_check(int x);\n\treturn kept_check(x) + shared/' src/x.c"
+	build 1 --diff fix.diff -o out.so -- make liblib.so
+	says "'ask' uses 'kept_check', and where that is in" "use --debug FILE"
+	[ ! -e "$WORK/out.so" ] || fail "a patch"
+}
+
 test_empty_diff() {
 	project
 	ship
@@ -282,4 +381,4 @@ run_tests test_source test_header test_comment_changes_nothing test_line_numbers
 	test_several_diffs test_new_file test_new_header test_linked_header test_makefile \
 	test_generated_source test_probe test_removed_file test_unread_files \
 	test_diff_does_not_apply test_fuzz test_renamed_file test_flags test_layout \
-	test_empty_diff test_labels
+	test_kept_by_another_unit test_kept_and_not_found test_empty_diff test_labels

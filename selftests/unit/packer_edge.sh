@@ -280,6 +280,39 @@ test_program_and_library() {
 	[ ! -e "$WORK/patch.so" ] || fail "a patch"
 }
 
+# What another unit has for the library only, in a target that tells of nothing: found
+# with its object, and refused by name without, if the build's output is there to tell.
+test_kept_by_another_unit() {
+	objects y <<-END
+	__attribute__((visibility("hidden"))) int kept_limit = 20;
+	__attribute__((visibility("hidden"), noipa)) int kept(int x) { return x * 1234567 + kept_limit; }
+	int g(int x) { return kept(x) + 1; }
+	END
+	objects x <<-END
+	int kept(int x);
+	int getpid(void);
+	#ifdef FIXED
+	int f(int x) { return kept(x) + getpid() + 2; }
+	#else
+	int f(int x) { return x * 1234567 + 3; }
+	#endif
+	END
+	target x y
+	mv "$WORK/target.so" "$WORK/built.so"
+	target y x
+	strip "$WORK/target.so"
+	pair x
+	differ 1 "${PAIRS[@]}" --reproduced "$WORK/built.so"
+	says "'f' uses 'kept', which $WORK/target.so does not export" \
+		"use --debug FILE; or the object that defines it"
+	differ 0 "${PAIRS[@]}" --reproduced "$WORK/built.so" --orig "$WORK/y.o" --patched "$WORK/y.o"
+	show "$WORK/patch.so"
+	functions
+	replaces f
+	[ "$(nm -D "$WORK/patch.so" | awk '$1 == "U" { print $2 }' | xargs)" = getpid ] ||
+		fail "it imports $(nm -D "$WORK/patch.so")"
+}
+
 run_tests test_folded test_aliases_are_one test_instrumented test_dwz \
 	test_debug_changes_no_code test_new_destructor test_label_in_variable test_code_models test_relaxed_descriptors \
-	test_two_targets test_directory test_program_and_library
+	test_kept_by_another_unit test_two_targets test_directory test_program_and_library
