@@ -407,7 +407,7 @@ static bool ulp_mapping_left(struct mm_struct *mm, const struct ulp_mapping *map
  * that is for the last turn to do, since who closes the session has been killed.
  */
 static int ulp_map_take_back_one(struct ulp_session *session, struct mm_struct *mm,
-				  const struct ulp_mapping *mapping, u64 end)
+				 const struct ulp_mapping *mapping, u64 end)
 {
 	unsigned long addr = mapping->addr;
 	struct ulp_outcome outcome;

@@ -330,7 +330,8 @@ static bool check_twice(const struct patch *patch)
 {
 	for (size_t i = 0; i < patch->nr; i++)
 		for (size_t k = 0; k < i; k++) {
-			const struct object *a = patch->parts[i].target, *b = patch->parts[k].target;
+			const struct object *a = patch->parts[i].target;
+			const struct object *b = patch->parts[k].target;
 
 			if (a->build_id_size != b->build_id_size ||
 			    memcmp(a->build_id, b->build_id, a->build_id_size) != 0)

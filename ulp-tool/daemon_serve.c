@@ -128,7 +128,8 @@ static bool share_object(const struct ulp_patch *one, const struct ulp_patch *ot
 }
 
 /* What was enabled later must not come below what is busy. */
-static void keep_order(const struct ulp_enabled_entry *entries, bool *wanted, size_t busy, size_t nr)
+static void keep_order(const struct ulp_enabled_entry *entries, bool *wanted, size_t busy,
+		       size_t nr)
 {
 	for (size_t i = busy + 1; i < nr; i++)
 		wanted[i] = wanted[i] && !share_object(entries[busy].patch, entries[i].patch);

@@ -13,10 +13,15 @@
 static const struct {
 	const char *word, *answer;
 } answers[] = {
-	{ "extract", "nothing needs it: a patch is made against the file itself, or its debug file; see \"ulp-packer pack --help\"" },
-	{ "livepatchable", "any x86-64 program or library with a build-id is; \"ulp-packer pack\" names functions that are not" },
+	{ "extract",
+	  "nothing needs it: a patch is made against the file itself, or its debug file; see "
+	  "\"ulp-packer pack --help\"" },
+	{ "livepatchable",
+	  "any x86-64 program or library with a build-id is; \"ulp-packer pack\" names "
+	  "functions that are not" },
 	{ "post", "nothing to be done: libraries are patched as their compiler made them" },
-	{ "reverse", "nothing to be made: \"revert\" takes the file of the patch itself, or its id" },
+	{ "reverse",
+	  "nothing to be made: \"revert\" takes the file of the patch itself, or its id" },
 };
 
 const char *foreign_answer(const char *word)
@@ -30,7 +35,7 @@ const char *foreign_answer(const char *word)
 /* The rest of the line is ulp-packer's, with options of its own. */
 void foreign_packer(int argc, char **argv)
 {
-	static char packer[] = "ulp-packer", pack[] = "pack";
+	char packer[] = "ulp-packer", pack[] = "pack";
 
 	if (argc < 2 || (strcmp(argv[1], "pack") != 0 && strcmp(argv[1], "packer") != 0))
 		return;

@@ -80,7 +80,8 @@ void measure_universe(void)
 
 void measure_switching(void)
 {
-	struct samples before = { 0 }, during = { 0 }, after = { 0 }, by_counter = { 0 }, gap = { 0 };
+	struct samples before = { 0 }, during = { 0 }, after = { 0 };
+	struct samples by_counter = { 0 }, gap = { 0 };
 	const unsigned long count = 200000;
 	char question[32], counted[32];
 	struct victim victim;

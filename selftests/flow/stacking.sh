@@ -98,7 +98,13 @@ in_background() {
 }
 
 at_work() {
-	ls -l "/proc/$TOOL/fd" | grep -qF '[ulp]'
+	local fd
+	for fd in "/proc/$TOOL/fd/"*; do
+		case $(readlink "$fd") in
+		*'[ulp]'*) return 0 ;;
+		esac
+	done
+	return 1
 }
 
 # While a tool waits to take the upper patch back another one takes the lower one back:

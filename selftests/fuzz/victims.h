@@ -194,7 +194,8 @@ static void fuzz_scratch(struct fuzz_random *random)
 /* What is in the table is up to whoever looks into it: nobody here does. */
 static void fuzz_table(struct fuzz_random *random)
 {
-	void *page = (void *)(FUZZ_TABLE + fuzz_below(random, FUZZ_TABLE_SIZE / RAW_PAGE) * RAW_PAGE);
+	uint64_t nr = fuzz_below(random, FUZZ_TABLE_SIZE / RAW_PAGE);
+	void *page = (void *)(FUZZ_TABLE + nr * RAW_PAGE);
 
 	switch (fuzz_below(random, 16)) {
 	case 0:

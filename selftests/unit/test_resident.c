@@ -64,7 +64,9 @@ FIXTURE_TEARDOWN(resident)
 
 static int plan_for(FIXTURE_DATA(resident) * self, struct ulp_resident *out)
 {
-	struct ulp_patch patch = { .name = (char *)"patch", .unwind = 1, .handles_exceptions = true };
+	struct ulp_patch patch = {
+		.name = (char *)"patch", .unwind = 1, .handles_exceptions = true,
+	};
 	struct ulp_object *objects[] = { &self->target->objects[0] };
 	struct ulp_image image = { .start = 0x10000, .end = 0x20000, .objects = objects };
 	struct ulp_plan plan = { .target = self->target };

@@ -21,7 +21,8 @@
 #define swapcontext(from, to) \
 	((int (*)(ucontext_t *, const ucontext_t *))dlsym(RTLD_DEFAULT, "swapcontext"))(from, to)
 #define makecontext(context, ...) \
-	((__typeof__(&makecontext))dlsym(RTLD_DEFAULT, "makecontext"))(context, __VA_ARGS__)
+	((void (*)(ucontext_t *, void (*)(void), int, ...))				\
+	 dlsym(RTLD_DEFAULT, "makecontext"))(context, __VA_ARGS__)
 #endif
 
 static ucontext_t scheduler, coroutine;
