@@ -314,7 +314,8 @@ static int ulp_universe_look(struct mm_struct *mm, struct ulp_plan *plan,
 		ulp_roll_gated(&roll);
 	else
 		ulp_stopm(ulp_roll_call, &roll);
-	err = 0;
+	/* the last one has gone, the memory has not yet */
+	err = args->out_threads ? 0 : -ESRCH;
 out_target:
 	ulp_target_unwatch(roll.target);
 	ulp_target_put(roll.target);
