@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Trace events, named like the steps: /sys/kernel/tracing/events/ulp/.
+ * Trace events, named like the steps (check: verdict): /sys/kernel/tracing/events/ulp/.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM ulp
@@ -21,7 +21,8 @@ TRACE_EVENT(freeze,
 	    TP_printk("mm=%p threads=%u", __entry->mm, __entry->threads)
 );
 
-TRACE_EVENT(check,
+/* The answer of check; Linux 7 has a section of the name that "check" would get. */
+TRACE_EVENT(verdict,
 	    TP_PROTO(struct mm_struct *mm, u32 threads, u32 rescanned, u32 reason),
 	    TP_ARGS(mm, threads, rescanned, reason),
 	    TP_STRUCT__entry(__field(void *, mm)

@@ -244,7 +244,7 @@ static bool ulp_window_body(struct ulp_window *window)
 	struct ulp_plan_universe *universe = plan->universe;
 	u32 reason = ulp_window_check(window);
 
-	trace_check(window->mm, outcome->threads, outcome->rescanned, reason);
+	trace_verdict(window->mm, outcome->threads, outcome->rescanned, reason);
 	if (!reason && (plan->nr_writes || universe))
 		reason = ulp_write_verify(plan, window->mm, plan->faults, &outcome->verdict);
 	if (reason || (plan->flags & ULP_TRANSACT_DRY_RUN) || !outcome->threads)
