@@ -82,11 +82,6 @@ static bool has_switches(const struct ulp_record *record)
 	return record->header_size >= sizeof(*record) && record->table;
 }
 
-static bool moves(uint32_t state)
-{
-	return state == ULP_RECORD_SWITCHING || state == ULP_RECORD_RETURNING;
-}
-
 static bool is_code(const struct ulp_record *record, uint64_t addr)
 {
 	return addr >= record->text_start && addr + 4 < record->text_end;
@@ -101,7 +96,7 @@ static const char *switches_check(const struct ulp_record *record)
 	const struct ulp_record_leave *leave;
 
 	if (!has_switches(record))
-		return moves(record->state) ? "it switches without a table" : NULL;
+		return ulp_record_state_moves(record->state) ? "it switches without a table" : NULL;
 	if (record->table % 4096 || record->table < record->image_start ||
 	    record->image_end - record->image_start < table_size ||
 	    record->table > record->image_end - table_size ||
@@ -266,13 +261,12 @@ bool ulp_found_scans(const struct ulp_found *found)
 
 bool ulp_found_active(const struct ulp_found *found)
 {
-	return (found->record->state == ULP_RECORD_ACTIVE || moves(found->record->state)) &&
-	       !found->lost;
+	return ulp_record_state_leads(found->record->state) && !found->lost;
 }
 
 bool ulp_found_moves(const struct ulp_found *found)
 {
-	return moves(found->record->state) && !found->lost;
+	return ulp_record_state_moves(found->record->state) && !found->lost;
 }
 
 const char *ulp_found_text(const struct ulp_found *found, struct ulp_span span)

@@ -109,20 +109,13 @@ static void keep(const struct ulp_record_object *object)
 		original()(handle);
 }
 
-/* Entries lead to its code, or to stubs of it. */
-static bool is_active(const struct ulp_record *record)
-{
-	return record->state == ULP_RECORD_ACTIVE || record->state == ULP_RECORD_SWITCHING ||
-	       record->state == ULP_RECORD_RETURNING;
-}
-
 static void keep_objects_of(const struct ulp_record *record)
 {
 	const struct ulp_record_object *objects =
 		(const void *)((uintptr_t)record + record->objects);
 
 	if (record->magic != ULP_RECORD_MAGIC || record->version != ULP_RECORD_VERSION ||
-	    !is_active(record))
+	    !ulp_record_state_leads(record->state))
 		return;
 	for (uint32_t i = 0; i < record->nr_objects; i++)
 		keep(&objects[i]);

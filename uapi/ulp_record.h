@@ -59,6 +59,18 @@ enum ulp_record_state {
 	ULP_RECORD_RETURNING	= 4,
 };
 
+/** ulp_record_state_moves() - threads switch one by one: the entries lead to stubs */
+static inline int ulp_record_state_moves(__u32 state)
+{
+	return state == ULP_RECORD_SWITCHING || state == ULP_RECORD_RETURNING;
+}
+
+/** ulp_record_state_leads() - the entries lead into the image, to its code or its stubs */
+static inline int ulp_record_state_leads(__u32 state)
+{
+	return state == ULP_RECORD_ACTIVE || ulp_record_state_moves(state);
+}
+
 /**
  * enum ulp_record_flags - flags of a record
  * @ULP_RECORD_SCAN_MEMORY: as %ULP_CONTAINER_SCAN_MEMORY: for a revert, too
