@@ -367,6 +367,7 @@ static int patch_targets(struct work *work)
 {
 	const struct build *build = work->build;
 	struct diff_target *targets = xcalloc(build->nr_targets, sizeof(*targets));
+	bool looked = false;
 	size_t nr = 0;
 
 	for (size_t i = 0; i < build->nr_targets; i++) {
@@ -377,9 +378,11 @@ static int patch_targets(struct work *work)
 			return EXIT_FAILED;
 		say_twin(target, &output);
 		/* else the symbol table tells */
-		if (!output.same_code && !target->debug &&
-		    !units_compile_used(&work->scratch, &work->units, build->parallel))
-			return EXIT_FAILED;
+		if (!looked && !output.same_code && !target->debug) {
+			if (!units_compile_used(&work->scratch, &work->units, build->parallel))
+				return EXIT_FAILED;
+			looked = true;
+		}
 		nr += add_target(work, target, &output, &targets[nr]);
 	}
 	return make_patches(work, targets, nr);
