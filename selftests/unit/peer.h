@@ -40,6 +40,18 @@ static inline const char *beside(const char *name)
 	return path;
 }
 
+/* A copy of this process as it is now, which waits to be killed. */
+static inline pid_t peer_copy(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
 /* Hexadecimal answer to a line; 0 also if the peer is gone. */
 __attribute__((format(printf, 2, 3)))
 static inline uint64_t peer_ask(struct peer *peer, const char *format, ...)

@@ -80,12 +80,7 @@ FIXTURE_TEARDOWN(preload)
 static int look(FIXTURE_DATA(preload) * self)
 {
 	end_child(self);
-	self->child = fork();
-	if (!self->child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
+	self->child = peer_copy();
 	return ulp_target_open(self->ctx, self->child, &self->target);
 }
 

@@ -38,12 +38,7 @@ static int map_one(FIXTURE_DATA(resident) * self, uint64_t nr)
 	if (self->mapped == MAP_FAILED || mprotect(self->mapped, CODE, PROT_READ))
 		return -errno;
 	close(fd);
-	self->child = fork();
-	if (!self->child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
+	self->child = peer_copy();
 	return ulp_target_open(self->ctx, self->child, &self->target);
 }
 
