@@ -19,6 +19,8 @@ static const struct {
 	{ "livepatchable",
 	  "any x86-64 program or library with a build-id is; \"ulp-packer pack\" names "
 	  "functions that are not" },
+	{ "pack", "stands first, before its options, which are ulp-packer's" },
+	{ "packer", "stands first, before its options, which are ulp-packer's" },
 	{ "post", "nothing to be done: libraries are patched as their compiler made them" },
 	{ "reverse",
 	  "nothing to be made: \"revert\" takes the file of the patch itself, or its id" },

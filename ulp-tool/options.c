@@ -509,10 +509,6 @@ static void choose_command(struct tool *tool)
 		p_usage(tool, "%s: %s", word, foreign_answer(word));
 		return;
 	}
-	if (!tool->command && (!strcmp(word, "pack") || !strcmp(word, "packer"))) {
-		p_usage(tool, "%s: stands first, before its options, which are ulp-packer's", word);
-		return;
-	}
 	if (!tool->command) {
 		near = closest_command(word);
 		p_usage(tool, near ? "unknown command '%s'; did you mean '%s'?" :
