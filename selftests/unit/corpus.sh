@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # make corpus, of packages that are made up here: which diffs are taken of an update, for
-# which files, by which compiler they are built, and what the table says of it.
+# which files, by which compiler they are built, what is done to them in the VM, and what
+# the table says of it.
 . "$(dirname "$0")/../lib.sh"
 
 # update - a package, old and new, in a tree where all fetching is copying
@@ -47,6 +48,35 @@ corpus_build() {
 	O=$WORK/build "$WORK/tree/selftests/corpus/build" pkg 1.0-1 1.0-1+deb1 \
 		>"$WORK/out" 2>&1 || fail "$(cat "$WORK/out")"
 	DIR=$WORK/build/corpus/pkg
+}
+
+# in_vm - inside, where nothing of a VM is wanted; $SAYS is what ulp-tool says
+in_vm() {
+	local bin=$WORK/bin build=$WORK/build
+	mkdir -p "$bin" "$build/ulp-tool" "$build/corpus/pkg"/{files,patches/new} "$WORK/results"
+	for name in insmod mount; do
+		ln -s /bin/true "$bin/$name"
+	done
+	printf '#!/bin/sh\nshift\nexec "$@"\n' >"$bin/chroot"
+	cat >"$build/ulp-tool/ulp-tool" <<-END
+	#!/bin/sh
+	case \$1 in
+	patches) echo new ;;
+	*) echo "true (pid: 1): $SAYS" ;;
+	esac
+	echo "ulp-tool: 1 of something, 0 of something else"
+	END
+	chmod +x "$bin/chroot" "$build/ulp-tool/ulp-tool"
+	"${CC:-gcc}" -shared -fPIC -o "$build/corpus/hold.so" "$SELFTESTS/corpus/hold.c" ||
+		fail "cannot compile hold.c"
+	echo "1234 $(realpath "$bin/mount")" >"$build/corpus/pkg/targets"
+	echo new.patch >"$build/corpus/pkg/diffs"
+	echo "$COMMAND" >"$build/corpus/pkg/command"
+	: >"$build/corpus/pkg/patches/new/1234.so"
+	# what is left behind holds the pipe open
+	O=$build ULP_OUT=$WORK/results PATH=$bin:$PATH timeout "$((LIMIT / 2))" \
+		"$SELFTESTS/corpus/inside" pkg 2>&1 | cat >"$WORK/out"
+	[ "${PIPESTATUS[0]}" = 0 ] || fail "it does not end: $(cat "$WORK/out")"
 }
 
 table() {
@@ -97,4 +127,17 @@ test_gone() {
 		fail "$(cat "$WORK/table")"
 }
 
-run_tests test_diffs test_names_of_a_file test_compiler test_gone
+test_inside() {
+	COMMAND='' SAYS="SUCCESS x" in_vm
+	grep -qx "new 1234 ok '.*' runs as before" "$WORK/results/pkg" ||
+		fail "$(cat "$WORK/results/pkg")"
+}
+
+# The whole of what the tool says is in the notes, not its reason alone.
+test_message() {
+	COMMAND='' SAYS="FAILED $WORK/build/corpus/pkg/patches/new/1234.so: symbol: there is no such thing" in_vm
+	grep -qx "new 1234 failed apply: FAILED new/1234.so: symbol: there is no such thing" \
+		"$WORK/results/pkg" || fail "$(cat "$WORK/results/pkg")"
+}
+
+run_tests test_diffs test_names_of_a_file test_compiler test_gone test_inside test_message
