@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files that read a container share: container.c (files, the tables
- * of .ulp), container_elf.c (the ELF object around it), container_check.c
- * (whether what the tables say makes sense).
+ * What the files that read a container share, in the order in which they do:
+ * container.c (the file), container_elf.c (the ELF object), container_tables.c (the
+ * tables of .ulp), container_check.c (whether what they say makes sense),
+ * container_view.c (what people get to see of it).
  */
 #ifndef LIBULP_CONTAINER_H
 #define LIBULP_CONTAINER_H
 
 #include <elf.h>
+#include <errno.h>
 
 #include "internal.h"
 
@@ -20,6 +22,9 @@
 #define ulp_patch_bad(patch, format, ...)					\
 	(ulp_err((patch)->ctx, -ULP_E_CONTAINER, "%s: " format, (patch)->path,	\
 		 ##__VA_ARGS__), -ULP_E_CONTAINER)
+
+#define ulp_patch_no_memory(patch)						\
+	(ulp_err((patch)->ctx, -ENOMEM, "%s: out of memory", (patch)->path), -ENOMEM)
 
 /* A part of the file, its bounds checked. */
 struct ulp_part {
@@ -51,14 +56,19 @@ int ulp_patch_read_elf(struct ulp_patch *patch, struct ulp_part *ulp, struct ulp
 const struct ulp_patch_segment *ulp_patch_segment(const struct ulp_patch *patch,
 						  uint64_t vaddr, uint64_t length);
 
-/* container_check.c: every index, address and text of the raw tables. */
 struct ulp_strings {
 	const char *data;
 	uint64_t size;
 };
 
+/* container_tables.c: raw tables, bytes, name, comment, labels and dependencies of @patch. */
+int ulp_patch_read_tables(struct ulp_patch *patch, const struct ulp_part *ulp,
+			  const struct ulp_part *revert, struct ulp_strings *strings);
+/* container_check.c: every index, address and text of the raw tables. */
 int ulp_patch_check(struct ulp_patch *patch, const struct ulp_strings *strings);
 /* Whether a span is in the table, not empty, and free of control characters. */
 bool ulp_span_is_text(const struct ulp_strings *strings, struct ulp_span span);
+/* container_view.c: the tables as libulp.h shows them. */
+int ulp_patch_view(struct ulp_patch *patch, const struct ulp_strings *strings);
 
 #endif /* LIBULP_CONTAINER_H */

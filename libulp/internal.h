@@ -9,8 +9,8 @@
 #include "../uapi/ulp.h"
 #include "../uapi/ulp_container.h"
 #include "../uapi/ulp_preload.h"
-#include "../uapi/ulp_record.h"
 #include "../uapi/ulp_sensor.h"
+#include "record.h"
 #include "resident/resident.h"
 
 struct ulp_context {
@@ -244,71 +244,6 @@ int ulp_sys_sensor_open(int dev, uint64_t timeout_ns);
 int ulp_sys_sensor_arm(int sensor, int fd, uint64_t offset);
 int ulp_sys_sensor_done(int sensor, uint64_t ticket);
 
-/* record.c: the records in a target */
-struct ulp_found {			/* one record, read and checked */
-	struct ulp_record *record;	/* copy, record->size bytes; at record->image_start */
-	char id_hex[2 * ULP_ID_SIZE + 1];
-	char *name;
-	const struct ulp_record_function *functions;
-	const struct ulp_record_object *objects;
-	/* 0, NULL: it has no stubs, and can be applied and reverted for all at once only */
-	uint64_t table;
-	const struct ulp_record_switch *switches;
-	const struct ulp_record_leave *leaves;	/* the last one: the stubs */
-	size_t nr_leaves;
-	/*
-	 * It says active, but the object it patched is gone, or was loaded
-	 * again: its entries do not lead into it.
-	 */
-	bool lost;
-};
-
-struct ulp_record_list {
-	size_t nr;
-	struct ulp_found *found;	/* ascending by sequence */
-	size_t nr_applied;
-	struct ulp_applied *applied;
-};
-
-/* Whether this may be part of an image of ours. */
-bool ulp_is_image(const struct ulp_mapping *mapping);
-int ulp_records_read(struct ulp_target *target);	/* fills target->records, anew */
-/* Whether they still are as they were read. */
-bool ulp_records_same(const struct ulp_target *target);
-void ulp_records_free(struct ulp_record_list *records);
-bool ulp_found_active(const struct ulp_found *found);
-/* Its patch says that memory is to be scanned. */
-bool ulp_found_scans(const struct ulp_found *found);
-/* Whether threads are switching to it, or back. */
-bool ulp_found_moves(const struct ulp_found *found);
-/* A record that is not in a target yet; @found points into it. */
-int ulp_found_init(struct ulp_found *found, struct ulp_record *record);
-const char *ulp_found_text(const struct ulp_found *found, struct ulp_span span);
-
-/* One function of one record. */
-struct ulp_owner {
-	const struct ulp_found *found;
-	const struct ulp_record_function *function;
-};
-
-/*
- * The newest active patch whose entry is at @entry, among those for which
- * @skip (may be NULL) is false; owner.found is NULL if there is none.
- */
-struct ulp_owner ulp_records_top(const struct ulp_record_list *records, uint64_t entry,
-				 bool (*skip)(const struct ulp_found *found, void *data),
-				 void *data);
-
-/*
- * Replaces, in a copy of the target's memory at @addr, what active patches
- * wrote there by the object's own bytes.
- */
-void ulp_records_pristine(const struct ulp_record_list *records, uint64_t addr, uint8_t *bytes,
-			  size_t size);
-
-/* The user in whose name this process acts: the login user if there is one. */
-uint32_t ulp_acting_user(void);
-
 /* image.c: a patch made ready for one place in one target */
 struct ulp_image {
 	struct ulp_object **objects;	/* for each target of the patch */
@@ -348,8 +283,6 @@ int ulp_map_piece(struct ulp_target *target, int session, uint32_t flags, int fd
 		  uint64_t offset, uint64_t addr, uint64_t length);
 /* Until something is mapped there, nothing else may choose the place. */
 int ulp_target_reserve(struct ulp_target *target, uint64_t start, uint64_t end);
-/* SHA-256 of a record without its changing fields. */
-int ulp_record_digest(const struct ulp_record *record, uint8_t out[32]);
 
 /* plan.c: ranges and writes, and the transaction with its attempts */
 struct ulp_plan {
@@ -490,5 +423,7 @@ void ulp_hex(const uint8_t *bytes, size_t size, char *out);	/* 2 * size + 1 */
 /* 2 * @size hex digits, checked before, to bytes */
 void ulp_unhex(const char *hex, uint8_t *out, size_t size);
 int ulp_sha256(const void *data, size_t size, uint8_t out[32]);
+/* The user in whose name this process acts: the login user if there is one. */
+uint32_t ulp_acting_user(void);
 
 #endif /* LIBULP_INTERNAL_H */

@@ -2,14 +2,12 @@
 /*
  * The records in a target: what is applied to it, read from its memory.
  *
- * The memory is the target's, so nothing in it is believed before it was
- * checked, and "active" is believed only if the entries agree.
+ * The memory is the target's, so nothing in it is believed before it was checked
+ * (record_check.c), and "active" is believed only if the entries agree.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -25,158 +23,6 @@ static bool is_record_place(const struct ulp_mapping *mapping)
 {
 	return mapping->read && !mapping->write && !mapping->exec && ulp_is_image(mapping);
 }
-
-static bool table_inside(const struct ulp_record *record, uint64_t offset, uint64_t count,
-			 size_t entsize)
-{
-	return offset <= record->size && offset % 8 == 0 &&
-	       count <= (record->size - offset) / entsize;
-}
-
-static bool span_inside(const struct ulp_record *record, struct ulp_span span)
-{
-	return span.offset <= record->size && span.length <= record->size - span.offset &&
-	       !memchr((const char *)record + span.offset, 0, span.length);
-}
-
-static bool code_length_valid(uint32_t length, bool may_be_none)
-{
-	return length == 2 || length == 5 || (may_be_none && !length);
-}
-
-int ulp_record_digest(const struct ulp_record *record, uint8_t out[32])
-{
-	struct ulp_record *copy = malloc(record->size);
-	int err;
-
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, record, record->size);
-	copy->state = 0;
-	copy->uid = 0;
-	copy->sequence = 0;
-	copy->applied = 0;
-	memset(copy->digest, 0, sizeof(copy->digest));
-	err = ulp_sha256(copy, copy->size, out);
-	free(copy);
-	return err;
-}
-
-uint32_t ulp_acting_user(void)
-{
-	uint32_t uid = getuid();
-	unsigned int login;
-	FILE *file = fopen("/proc/self/loginuid", "re");
-
-	if (file) {
-		/* -1: nobody logged in, as for a daemon */
-		if (fscanf(file, "%u", &login) == 1 && login != UINT32_MAX)
-			uid = login;
-		fclose(file);
-	}
-	return uid;
-}
-
-static bool has_switches(const struct ulp_record *record)
-{
-	return record->header_size >= sizeof(*record) && record->table;
-}
-
-static bool is_code(const struct ulp_record *record, uint64_t addr)
-{
-	return addr >= record->text_start && addr + 4 < record->text_end;
-}
-
-/* Stubs and table: NULL or what is wrong with them. */
-static const char *switches_check(const struct ulp_record *record)
-{
-	const uint64_t table_size = ULP_UNIVERSE_WORDS * 8ULL;
-	const char *base = (const char *)record;
-	const struct ulp_record_switch *s;
-	const struct ulp_record_leave *leave;
-
-	if (!has_switches(record))
-		return ulp_record_state_moves(record->state) ? "it switches without a table" : NULL;
-	if (record->table % 4096 || record->table < record->image_start ||
-	    record->image_end - record->image_start < table_size ||
-	    record->table > record->image_end - table_size ||
-	    !table_inside(record, record->switches, record->nr_functions, sizeof(*s)) ||
-	    !table_inside(record, record->leaves, record->nr_leaves, sizeof(*leave)) ||
-	    !record->nr_leaves)
-		return "a table is outside of it";
-	s = (const void *)(base + record->switches);
-	for (uint32_t i = 0; i < record->nr_functions; i++)
-		if (s[i].forth && !(is_code(record, s[i].forth) && is_code(record, s[i].back) &&
-				    is_code(record, s[i].original) &&
-				    is_code(record, s[i].forth_old) &&
-				    is_code(record, s[i].back_old)))
-			return "a stub is outside of it";
-	leave = (const void *)(base + record->leaves);
-	for (uint32_t i = 0; i < record->nr_leaves; i++)
-		if (leave[i].start >= leave[i].end)
-			return "a range is damaged";
-	return NULL;
-}
-
-/* NULL or what is wrong with it. */
-static const char *record_check(const struct ulp_record *record, uint64_t addr)
-{
-	const char *base = (const char *)record;
-	const struct ulp_record_function *functions;
-	const struct ulp_record_object *objects;
-	const struct ulp_span *labels;
-	uint8_t digest[32];
-
-	if (record->state > ULP_RECORD_RETURNING)
-		return "unknown state";
-	if (record->image_start != addr || record->image_end <= addr ||
-	    record->text_start < addr || record->text_end > record->image_end ||
-	    record->text_start >= record->text_end)
-		return "its addresses are not where it is";
-	if (!table_inside(record, record->functions, record->nr_functions, sizeof(*functions)) ||
-	    !table_inside(record, record->objects, record->nr_objects, sizeof(*objects)) ||
-	    !table_inside(record, record->labels, record->nr_labels, sizeof(*labels)) ||
-	    !table_inside(record, record->requires, record->nr_requires, ULP_ID_SIZE) ||
-	    !span_inside(record, record->name) || !span_inside(record, record->tool))
-		return "a table is outside of it";
-	if (!record->nr_functions || !record->nr_objects ||
-	    record->nr_functions > ULP_RECORD_FUNCTIONS_MAX || record->name.length > ULP_NAME_MAX)
-		return "a count is out of bounds";
-	if (ulp_record_digest(record, digest) || memcmp(digest, record->digest, sizeof(digest)))
-		return "its digest is wrong";
-
-	functions = (const void *)(base + record->functions);
-	objects = (const void *)(base + record->objects);
-	labels = (const void *)(base + record->labels);
-	for (uint32_t i = 0; i < record->nr_labels; i++)
-		if (!span_inside(record, labels[i]))
-			return "a label is outside of it";
-	for (uint32_t i = 0; i < record->nr_objects; i++)
-		if (!span_inside(record, objects[i].path) ||
-		    objects[i].build_id.length > ULP_BUILD_ID_MAX ||
-		    objects[i].build_id.offset > record->size ||
-		    objects[i].build_id.length > record->size - objects[i].build_id.offset ||
-		    objects[i].start >= objects[i].end)
-			return "an object is damaged";
-	for (uint32_t i = 0; i < record->nr_functions; i++) {
-		const struct ulp_record_function *f = &functions[i];
-		const struct ulp_record_object *object;
-
-		if (f->object >= record->nr_objects || !span_inside(record, f->name) ||
-		    !code_length_valid(f->entry_length, false) ||
-		    !code_length_valid(f->island_length, true) || !!f->island != !!f->island_length)
-			return "a function is damaged";
-		object = &objects[f->object];
-		if (f->entry < object->start || f->entry > object->end - f->entry_length ||
-		    (f->island && (f->island < object->start ||
-				   f->island > object->end - f->island_length)) ||
-		    f->old_start >= f->old_end || f->new_start >= f->new_end ||
-		    f->new_start < record->text_start || f->new_end > record->text_end)
-			return "a function is outside its object";
-	}
-	return switches_check(record);
-}
-
 int ulp_found_init(struct ulp_found *found, struct ulp_record *record)
 {
 	const char *base = (const char *)record;
@@ -188,7 +34,7 @@ int ulp_found_init(struct ulp_found *found, struct ulp_record *record)
 	found->record = record;
 	found->functions = (const void *)(base + record->functions);
 	found->objects = (const void *)(base + record->objects);
-	if (has_switches(record)) {
+	if (ulp_record_switches(record)) {
 		found->table = record->table;
 		found->switches = (const void *)(base + record->switches);
 		found->leaves = (const void *)(base + record->leaves);
@@ -229,7 +75,7 @@ static int record_read(struct ulp_target *target, const struct ulp_mapping *mapp
 	}
 	/* What was checked above may have changed since. */
 	wrong = record->size != head.size ? "it is changing" :
-		record_check(record, mapping->start);
+		ulp_record_check(record, mapping->start);
 	if (wrong) {
 		ulp_log(target->ctx, ULP_LOG_WARN, "%s (pid %d): record at 0x%lx: %s; ignored",
 			target->name, target->pid, (unsigned long)mapping->start, wrong);
@@ -352,29 +198,11 @@ static bool record_lost(struct ulp_target *target, const struct ulp_record_list 
 	}
 	return false;
 }
-
-static void applied_free(struct ulp_record_list *records)
-{
-	for (size_t i = 0; i < records->nr_applied; i++) {
-		struct ulp_applied *a = &records->applied[i];
-
-		for (size_t k = 0; k < a->nr_functions; k++)
-			free((char *)a->functions[k]);
-		for (size_t k = 0; k < a->nr_labels; k++)
-			free((char *)a->labels[k]);
-		free((void *)a->functions);
-		free((void *)a->labels);
-		free((char *)a->object);
-		free((char *)a->build_id);
-	}
-	free(records->applied);
-}
-
 void ulp_records_free(struct ulp_record_list *records)
 {
 	if (!records)
 		return;
-	applied_free(records);
+	ulp_applied_free(records);
 	for (size_t i = 0; i < records->nr; i++) {
 		free(records->found[i].record);
 		free(records->found[i].name);
@@ -382,93 +210,6 @@ void ulp_records_free(struct ulp_record_list *records)
 	free(records->found);
 	free(records);
 }
-
-/* Words in the table; 0 if it cannot be read. */
-static size_t count_waiting(struct ulp_target *target, const struct ulp_found *found)
-{
-	uint64_t words[ULP_UNIVERSE_WORDS];
-	size_t nr = 0;
-
-	if (!ulp_memory_read(target, found->table, words, sizeof(words)))
-		for (size_t i = 0; i < ULP_UNIVERSE_WORDS; i++)
-			nr += words[i] > ULP_UNIVERSE_STRUCK;
-	return nr;
-}
-
-static int applied_add(struct ulp_target *target, struct ulp_record_list *records,
-		       const struct ulp_found *found, uint32_t object)
-{
-	static const char *const states[] = {
-		[ULP_RECORD_ACTIVE] = "active", [ULP_RECORD_REVERTED] = "reverted",
-		[ULP_RECORD_SWITCHING] = "switching", [ULP_RECORD_RETURNING] = "returning",
-	};
-	struct ulp_applied *a = &records->applied[records->nr_applied++];
-	const struct ulp_record *record = found->record;
-	const struct ulp_span *labels =
-		(const void *)((const char *)record + record->labels);
-	const struct ulp_record_object *o = &found->objects[object];
-	char **functions, **texts;
-	char hex[2 * ULP_BUILD_ID_MAX + 1];
-
-	a->id = found->id_hex;
-	a->name = found->name;
-	a->active = ulp_found_active(found);
-	a->state = states[a->active ? record->state : ULP_RECORD_REVERTED];
-	a->waiting = ulp_found_moves(found) ? count_waiting(target, found) : 0;
-	a->sequence = record->sequence;
-	a->applied = record->applied;
-	a->uid = record->uid;
-	functions = calloc(record->nr_functions, sizeof(*functions));
-	texts = calloc(record->nr_labels + 1, sizeof(*texts));
-	a->functions = (const char *const *)functions;
-	a->labels = (const char *const *)texts;
-	ulp_hex((const uint8_t *)ulp_found_text(found, o->build_id), o->build_id.length, hex);
-	a->build_id = strdup(hex);
-	a->object = strndup(ulp_found_text(found, o->path), o->path.length);
-	if (!functions || !texts || !a->build_id || !a->object)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < record->nr_functions; i++) {
-		const struct ulp_record_function *f = &found->functions[i];
-
-		if (f->object != object)
-			continue;
-		functions[a->nr_functions] = strndup(ulp_found_text(found, f->name),
-						     f->name.length);
-		if (!functions[a->nr_functions++])
-			return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < record->nr_labels; i++) {
-		texts[a->nr_labels] = strndup(ulp_found_text(found, labels[i]), labels[i].length);
-		if (!texts[a->nr_labels++])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int applied_fill(struct ulp_target *target, struct ulp_record_list *records)
-{
-	size_t count = 0;
-	int err;
-
-	for (size_t i = 0; i < records->nr; i++)
-		count += records->found[i].record->nr_objects;
-	records->applied = calloc(count + 1, sizeof(*records->applied));
-	if (!records->applied)
-		return -ENOMEM;
-	for (size_t i = 0; i < records->nr; i++) {
-		const struct ulp_found *found = &records->found[i];
-
-		if (found->record->state == ULP_RECORD_PREPARED)
-			continue;
-		for (uint32_t k = 0; k < found->record->nr_objects; k++) {
-			err = applied_add(target, records, found, k);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
-}
-
 int ulp_records_read(struct ulp_target *target)
 {
 	struct ulp_record_list *records = calloc(1, sizeof(*records));
@@ -495,7 +236,7 @@ int ulp_records_read(struct ulp_target *target)
 			if (ulp_found_active(&records->found[i]))
 				records->found[i].lost = record_lost(target, records,
 								     &records->found[i]);
-		ret = applied_fill(target, records);
+		ret = ulp_applied_fill(target, records);
 	}
 	if (ret < 0) {
 		ulp_records_free(records);
@@ -543,14 +284,4 @@ bool ulp_records_same(const struct ulp_target *target)
 			       head.state == ULP_RECORD_PREPARED;
 	ulp_maps_free(mappings, nr);
 	return same;
-}
-
-int ulp_target_applied(struct ulp_target *target, const struct ulp_applied **out)
-{
-	int err = ulp_records_read(target);
-
-	if (err)
-		return err;
-	*out = target->records->applied;
-	return (int)target->records->nr_applied;
 }

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <nettle/sha2.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -41,4 +43,19 @@ int ulp_sha256(const void *data, size_t size, uint8_t out[32])
 	sha256_update(&sha, size, data);
 	sha256_digest(&sha, 32, out);
 	return 0;
+}
+
+uint32_t ulp_acting_user(void)
+{
+	uint32_t uid = getuid();
+	unsigned int login;
+	FILE *file = fopen("/proc/self/loginuid", "re");
+
+	if (file) {
+		/* -1: nobody logged in, as for a daemon */
+		if (fscanf(file, "%u", &login) == 1 && login != UINT32_MAX)
+			uid = login;
+		fclose(file);
+	}
+	return uid;
 }
