@@ -14,12 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cfi.h"
+#include "cfi_program.h"
 #include "object.h"
 
-#define ENTRY_MAX	(64 * 1024)	/* of a CIE or FDE */
 #define TABLE_MAX	(8 * 1024 * 1024)	/* entries of a search table */
-#define STATES_MAX	16		/* remembered at a time */
 #define PHDRS_MAX	64		/* of an image */
 
 /* An entry of the search table: offsets from the header it is in. */
@@ -43,28 +41,11 @@ struct module {
 	struct search_entry *table;
 };
 
-/* A CIE or FDE: its bytes behind the length field, and where those are. */
-struct entry {
-	uint64_t addr;
-	size_t size;
-	uint8_t bytes[ENTRY_MAX];
-};
-
 struct ulp_cfi {
 	const struct ulp_target *target;
 	size_t nr;
 	struct module *modules;
-	struct entry cie, fde;
-};
-
-/* What a CIE says about its FDEs. */
-struct common {
-	uint64_t code_factor;
-	uint64_t data_factor;		/* signed; multiplied without overflow */
-	uint8_t encoding;		/* of addresses */
-	bool sized;			/* there is augmentation data */
-	bool signal;
-	struct ulp_bytes program;
+	struct ulp_cfi_entry cie, fde;
 };
 
 /* ---- where the tables are ---- */
@@ -184,7 +165,7 @@ static uint64_t search(const struct module *module, uint64_t pc)
 /* ---- CIE and FDE ---- */
 
 static int read_entry(struct ulp_cfi *cfi, const struct module *module, uint64_t addr,
-		      struct entry *entry)
+		      struct ulp_cfi_entry *entry)
 {
 	uint32_t length;
 
@@ -201,19 +182,14 @@ static int read_entry(struct ulp_cfi *cfi, const struct module *module, uint64_t
 	return 0;
 }
 
-static struct ulp_bytes entry_bytes(const struct entry *entry)
+static struct ulp_bytes entry_bytes(const struct ulp_cfi_entry *entry)
 {
 	return (struct ulp_bytes){ .at = entry->bytes, .end = entry->bytes + entry->size };
 }
 
-static uint64_t entry_addr(const struct entry *entry, const struct ulp_bytes *bytes)
-{
-	return entry->addr + (uint64_t)(bytes->at - entry->bytes);
-}
-
 /* "zPLRSB", in any order behind the z; its data is at @bytes. */
-static bool augmentation(const char *letters, const struct entry *cie, struct ulp_bytes *bytes,
-			 struct common *common)
+static bool augmentation(const char *letters, const struct ulp_cfi_entry *cie, struct ulp_bytes *bytes,
+			 struct ulp_cfi_common *common)
 {
 	struct ulp_bytes data;
 	uint64_t size;
@@ -241,7 +217,7 @@ static bool augmentation(const char *letters, const struct entry *cie, struct ul
 		case 'P':
 			encoding = (uint8_t)ulp_bytes_fixed(&data, 1);
 			ulp_bytes_encoded(&data, encoding & ~DW_EH_PE_indirect,
-					  entry_addr(cie, &data), 0);
+					  ulp_cfi_addr(cie, &data), 0);
 			break;
 		case 'S':
 			common->signal = true;
@@ -253,7 +229,7 @@ static bool augmentation(const char *letters, const struct entry *cie, struct ul
 	return !data.bad;
 }
 
-static bool read_cie(const struct entry *cie, struct common *common)
+static bool read_cie(const struct ulp_cfi_entry *cie, struct ulp_cfi_common *common)
 {
 	struct ulp_bytes bytes = entry_bytes(cie);
 	uint64_t version, reg;
@@ -276,207 +252,11 @@ static bool read_cie(const struct entry *cie, struct common *common)
 	return true;
 }
 
-/* ---- the program ---- */
-
-struct machine {
-	const struct common *common;
-	const struct entry *entry;	/* whose program it is */
-	struct ulp_cfi_row *row;
-	const struct ulp_cfi_row *initial;	/* NULL in the CIE's program */
-	uint64_t loc, pc;
-	size_t nr_states;
-	struct ulp_cfi_row states[STATES_MAX];
-};
-
-static bool set_rule(struct machine *m, uint64_t reg, enum ulp_cfi_how how, uint64_t offset)
-{
-	/* Vector registers have rules too, which say nothing about frames. */
-	if (reg < ULP_DW_REGISTERS)
-		m->row->regs[reg] = (struct ulp_cfi_rule){ .how = how, .offset = (int64_t)offset };
-	return true;
-}
-
-static bool set_expression(struct ulp_bytes *bytes, struct ulp_cfi_rule *rule,
-			   enum ulp_cfi_how how)
-{
-	uint64_t length = ulp_bytes_uleb(bytes);
-
-	if (bytes->bad || length > (uint64_t)(bytes->end - bytes->at))
-		return false;
-	if (rule)
-		*rule = (struct ulp_cfi_rule){
-			.how = how, .expression = bytes->at, .length = length,
-		};
-	bytes->at += length;
-	return true;
-}
-
-static bool set_cfa(struct machine *m, uint64_t reg, uint64_t offset)
-{
-	if (reg >= ULP_DW_RA)
-		return false;
-	m->row->cfa = (struct ulp_cfi_rule){
-		.how = ULP_CFI_OFFSET, .reg = (uint32_t)reg, .offset = (int64_t)offset,
-	};
-	return true;
-}
-
-/* Operations that change one part of the CFA's rule want to find one. */
-static bool change_cfa(struct machine *m, uint64_t reg, uint64_t offset)
-{
-	return m->row->cfa.how == ULP_CFI_OFFSET && set_cfa(m, reg, offset);
-}
-
-static bool restore(struct machine *m, uint64_t reg)
-{
-	if (!m->initial)
-		return false;
-	if (reg < ULP_DW_REGISTERS)
-		m->row->regs[reg] = m->initial->regs[reg];
-	return true;
-}
-
-static bool restore_state(struct machine *m)
-{
-	bool signal = m->row->signal;
-	uint64_t start = m->row->start;
-
-	if (!m->nr_states)
-		return false;
-	*m->row = m->states[--m->nr_states];
-	m->row->signal = signal;
-	m->row->start = start;
-	return true;
-}
-
-static struct ulp_cfi_rule *rule_of(struct machine *m, uint64_t reg)
-{
-	return reg < ULP_DW_REGISTERS ? &m->row->regs[reg] : NULL;
-}
-
-static bool step_extended(struct machine *m, uint8_t op, struct ulp_bytes *b)
-{
-	const uint64_t factor = m->common->data_factor;
-	uint64_t reg, value;
-
-	switch (op) {
-	case DW_CFA_nop:
-		return true;
-	case DW_CFA_set_loc:
-		value = entry_addr(m->entry, b);
-		m->loc = ulp_bytes_encoded(b, m->common->encoding, value, 0);
-		return m->initial;
-	case DW_CFA_advance_loc1:
-		m->loc += ulp_bytes_fixed(b, 1) * m->common->code_factor;
-		return m->initial;
-	case DW_CFA_advance_loc2:
-		m->loc += ulp_bytes_fixed(b, 2) * m->common->code_factor;
-		return m->initial;
-	case DW_CFA_advance_loc4:
-		m->loc += ulp_bytes_fixed(b, 4) * m->common->code_factor;
-		return m->initial;
-	case DW_CFA_offset_extended:
-		reg = ulp_bytes_uleb(b);
-		return set_rule(m, reg, ULP_CFI_OFFSET, ulp_bytes_uleb(b) * factor);
-	case DW_CFA_offset_extended_sf:
-		reg = ulp_bytes_uleb(b);
-		return set_rule(m, reg, ULP_CFI_OFFSET, (uint64_t)ulp_bytes_sleb(b) * factor);
-	case DW_CFA_GNU_negative_offset_extended:
-		reg = ulp_bytes_uleb(b);
-		return set_rule(m, reg, ULP_CFI_OFFSET, -(ulp_bytes_uleb(b) * factor));
-	case DW_CFA_val_offset:
-		reg = ulp_bytes_uleb(b);
-		return set_rule(m, reg, ULP_CFI_VAL_OFFSET, ulp_bytes_uleb(b) * factor);
-	case DW_CFA_val_offset_sf:
-		reg = ulp_bytes_uleb(b);
-		return set_rule(m, reg, ULP_CFI_VAL_OFFSET, (uint64_t)ulp_bytes_sleb(b) * factor);
-	case DW_CFA_restore_extended:
-		return restore(m, ulp_bytes_uleb(b));
-	case DW_CFA_undefined:
-		return set_rule(m, ulp_bytes_uleb(b), ULP_CFI_UNDEFINED, 0);
-	case DW_CFA_same_value:
-		return set_rule(m, ulp_bytes_uleb(b), ULP_CFI_SAME, 0);
-	case DW_CFA_register:
-		reg = ulp_bytes_uleb(b);
-		value = ulp_bytes_uleb(b);
-		return value < ULP_DW_RA && set_rule(m, reg, ULP_CFI_REGISTER, value);
-	case DW_CFA_remember_state:
-		if (m->nr_states == STATES_MAX)
-			return false;
-		m->states[m->nr_states++] = *m->row;
-		return true;
-	case DW_CFA_restore_state:
-		return restore_state(m);
-	case DW_CFA_def_cfa:
-		reg = ulp_bytes_uleb(b);
-		return set_cfa(m, reg, ulp_bytes_uleb(b));
-	case DW_CFA_def_cfa_sf:
-		reg = ulp_bytes_uleb(b);
-		return set_cfa(m, reg, (uint64_t)ulp_bytes_sleb(b) * factor);
-	case DW_CFA_def_cfa_register:
-		return change_cfa(m, ulp_bytes_uleb(b), (uint64_t)m->row->cfa.offset);
-	case DW_CFA_def_cfa_offset:
-		return change_cfa(m, m->row->cfa.reg, ulp_bytes_uleb(b));
-	case DW_CFA_def_cfa_offset_sf:
-		return change_cfa(m, m->row->cfa.reg, (uint64_t)ulp_bytes_sleb(b) * factor);
-	case DW_CFA_def_cfa_expression:
-		return set_expression(b, &m->row->cfa, ULP_CFI_VAL_EXPRESSION);
-	case DW_CFA_expression:
-		reg = ulp_bytes_uleb(b);
-		return set_expression(b, rule_of(m, reg), ULP_CFI_EXPRESSION);
-	case DW_CFA_val_expression:
-		reg = ulp_bytes_uleb(b);
-		return set_expression(b, rule_of(m, reg), ULP_CFI_VAL_EXPRESSION);
-	case DW_CFA_GNU_args_size:
-		ulp_bytes_uleb(b);
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Up to the row of m->pc. */
-static bool run(struct machine *m, struct ulp_bytes program)
-{
-	const uint64_t factor = m->common->data_factor;
-
-	while (program.at < program.end) {
-		uint64_t loc = m->loc;
-		uint8_t op = *program.at++, low = op & 0x3f;
-		bool good;
-
-		switch (op & 0xc0) {
-		case DW_CFA_advance_loc:
-			m->loc += low * m->common->code_factor;
-			good = m->initial;
-			break;
-		case DW_CFA_offset:
-			good = set_rule(m, low, ULP_CFI_OFFSET,
-					ulp_bytes_uleb(&program) * factor);
-			break;
-		case DW_CFA_restore:
-			good = restore(m, low);
-			break;
-		default:
-			good = step_extended(m, op, &program);
-			break;
-		}
-		if (!good || program.bad || m->loc < loc)
-			return false;
-		/* What moves the location does nothing else. */
-		if (m->loc > m->pc)
-			return true;
-	}
-	return true;
-}
-
 static int find_row(struct ulp_cfi *cfi, struct module *module, uint64_t pc,
 		    struct ulp_cfi_row *row)
 {
 	struct ulp_bytes bytes;
-	struct machine m = { .row = row, .pc = pc };
-	struct ulp_cfi_row initial;
-	struct common common;
+	struct ulp_cfi_common common;
 	uint64_t offset, at, size;
 
 	at = search(module, pc);
@@ -490,7 +270,7 @@ static int find_row(struct ulp_cfi *cfi, struct module *module, uint64_t pc,
 	    !read_cie(&cfi->cie, &common))
 		return -EINVAL;
 
-	row->start = ulp_bytes_encoded(&bytes, common.encoding, entry_addr(&cfi->fde, &bytes),
+	row->start = ulp_bytes_encoded(&bytes, common.encoding, ulp_cfi_addr(&cfi->fde, &bytes),
 				       module->header);
 	size = ulp_bytes_encoded(&bytes, common.encoding & 0x0f, 0, 0);
 	if (bytes.bad)
@@ -505,15 +285,7 @@ static int find_row(struct ulp_cfi *cfi, struct module *module, uint64_t pc,
 	}
 
 	row->signal = common.signal;
-	m.common = &common;
-	m.entry = &cfi->cie;
-	if (!run(&m, common.program))
-		return -EINVAL;
-	initial = *row;
-	m.initial = &initial;
-	m.entry = &cfi->fde;
-	m.loc = row->start;
-	return run(&m, bytes) ? 0 : -EINVAL;
+	return ulp_cfi_run(&common, &cfi->cie, &cfi->fde, bytes, pc, row) ? 0 : -EINVAL;
 }
 
 int ulp_cfi_find(struct ulp_cfi *cfi, uint64_t pc, struct ulp_cfi_row *row)
