@@ -188,8 +188,8 @@ static struct ulp_bytes entry_bytes(const struct ulp_cfi_entry *entry)
 }
 
 /* "zPLRSB", in any order behind the z; its data is at @bytes. */
-static bool augmentation(const char *letters, const struct ulp_cfi_entry *cie, struct ulp_bytes *bytes,
-			 struct ulp_cfi_common *common)
+static bool augmentation(const char *letters, const struct ulp_cfi_entry *cie,
+			 struct ulp_bytes *bytes, struct ulp_cfi_common *common)
 {
 	struct ulp_bytes data;
 	uint64_t size;

@@ -23,6 +23,7 @@ static bool is_record_place(const struct ulp_mapping *mapping)
 {
 	return mapping->read && !mapping->write && !mapping->exec && ulp_is_image(mapping);
 }
+
 int ulp_found_init(struct ulp_found *found, struct ulp_record *record)
 {
 	const char *base = (const char *)record;
@@ -198,6 +199,7 @@ static bool record_lost(struct ulp_target *target, const struct ulp_record_list 
 	}
 	return false;
 }
+
 void ulp_records_free(struct ulp_record_list *records)
 {
 	if (!records)
@@ -210,6 +212,7 @@ void ulp_records_free(struct ulp_record_list *records)
 	free(records->found);
 	free(records);
 }
+
 int ulp_records_read(struct ulp_target *target)
 {
 	struct ulp_record_list *records = calloc(1, sizeof(*records));

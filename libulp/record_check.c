@@ -44,6 +44,7 @@ int ulp_record_digest(const struct ulp_record *record, uint8_t out[32])
 	free(copy);
 	return err;
 }
+
 bool ulp_record_switches(const struct ulp_record *record)
 {
 	return record->header_size >= sizeof(*record) && record->table;

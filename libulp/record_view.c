@@ -25,6 +25,7 @@ void ulp_applied_free(struct ulp_record_list *records)
 	}
 	free(records->applied);
 }
+
 /* Words in the table; 0 if it cannot be read. */
 static size_t count_waiting(struct ulp_target *target, const struct ulp_found *found)
 {
@@ -110,6 +111,7 @@ int ulp_applied_fill(struct ulp_target *target, struct ulp_record_list *records)
 	}
 	return 0;
 }
+
 int ulp_target_applied(struct ulp_target *target, const struct ulp_applied **out)
 {
 	int err = ulp_records_read(target);
