@@ -6,7 +6,7 @@
 #define ULP_FAULT_H
 
 #include <linux/atomic.h>
-#include <ulp.h>
+#include <ulp_debug.h>
 
 /**
  * struct ulp_faults - the armed fault point of one session

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Switching thread by thread.  While that lasts, code in the target asks a table
- * which of its threads have not switched yet; the format is in ulp.h.
+ * which of its threads have not switched yet; the format is in ulp_universe.h.
  *
  * The table is filled in a window in which all are held, together with the
  * entries of the functions; afterwards words are only struck off, one by one,

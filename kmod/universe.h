@@ -5,6 +5,7 @@
 #ifndef ULP_UNIVERSE_H
 #define ULP_UNIVERSE_H
 
+#include <ulp_universe.h>
 #include "plan.h"
 #include "target.h"
 

@@ -10,6 +10,7 @@
 #include "../uapi/ulp_container.h"
 #include "../uapi/ulp_preload.h"
 #include "../uapi/ulp_sensor.h"
+#include "../uapi/ulp_universe.h"
 #include "record.h"
 #include "resident/resident.h"
 

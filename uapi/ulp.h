@@ -20,7 +20,10 @@
  *              under way, thaws, takes back what was mapped but never
  *              committed, and forgets the target
  *   sensor     tells of programs and libraries before their code runs; closing
- *              it lets go of all threads that it holds
+ *              it lets go of all threads that it holds (ulp_sensor.h)
+ *
+ * Threads that switch one by one are described in ulp_universe.h, what only the
+ * debug build has in ulp_debug.h.
  *
  * Every argument is a struct whose first field is its own size.  The structs
  * are extended only at their end: a module that is older than its caller
@@ -416,70 +419,6 @@ struct ulp_subject {
 };
 
 /**
- * DOC: Universes
- *
- * While a patch is applied thread by thread, code in the target sends each
- * thread to old or new functions by a table of those that have not switched.
- * The table is %ULP_UNIVERSE_WORDS words in the target, page aligned, in buckets
- * of %ULP_UNIVERSE_BUCKET.  A word is the thread pointer (fs base) of a thread, or
- * %ULP_UNIVERSE_STRUCK where one was, or 0 behind the last one of a bucket.  A
- * thread is in bucket number
- *
- *   (fs base * %ULP_UNIVERSE_HASH_1) >> %ULP_UNIVERSE_SHIFT,
- *
- * or, if that has no 0, in the one with HASH_2: who comes to a 0 need not go on.
- *
- * Threads with the same fs base are one thread here; one without (0, or 1) is never
- * in the table.  Only the module writes to it, one word at a time while threads
- * run.
- */
-#define ULP_UNIVERSE_WORDS	4096
-#define ULP_UNIVERSE_BUCKET	8
-#define ULP_UNIVERSE_STRUCK	1
-#define ULP_UNIVERSE_SHIFT	55		/* 512 buckets */
-#define ULP_UNIVERSE_HASH_1	0x9e3779b97f4a7c15
-#define ULP_UNIVERSE_HASH_2	0xc2b2ae3d27d4eb4f
-
-/**
- * enum ulp_universe_op - what a transaction does with the table
- * @ULP_UNIVERSE_BEGIN: the table is filled anew: with each thread that is, or may
- *	be, inside ulp_universe.ranges
- * @ULP_UNIVERSE_TURN: the same, but a thread that is in the table is where it shall
- *	be from now on: it is struck off, whatever it is inside
- * @ULP_UNIVERSE_ADVANCE: only thread ulp_universe.tid, with those that have its fs
- *	base, is looked at and kept from running meanwhile.  It is struck off if it
- *	is inside none of ulp_transact.ranges; not being in the table is success, too.
- *	The others run: writes must have the bytes that they expect, as a condition
- */
-enum ulp_universe_op {
-	ULP_UNIVERSE_BEGIN	= 1,
-	ULP_UNIVERSE_TURN	= 2,
-	ULP_UNIVERSE_ADVANCE	= 3,
-};
-
-/**
- * struct ulp_universe - what a transaction does with the table of threads
- * @size: sizeof(struct ulp_universe)
- * @op: enum ulp_universe_op
- * @table: its address in the target, in a private mapping
- * @ranges: user pointer to @nr_ranges of struct ulp_range, for BEGIN and TURN:
- *	code that is left.  A thread inside is not in the way of the transaction
- *	(one inside ulp_transact.ranges is)
- * @nr_ranges: at least 1 for BEGIN and TURN, 0 for ADVANCE
- * @tid: for ADVANCE, in the caller's pid namespace; else 0
- *
- * The table changes with the writes of the transaction, or not at all.
- */
-struct ulp_universe {
-	__u32 size;
-	__u32 op;
-	__aligned_u64 table;
-	__aligned_u64 ranges;
-	__u32 nr_ranges;
-	__u32 tid;
-};
-
-/**
  * struct ulp_transact - ioctl(ULP_TRANSACT): freeze, check, write, thaw
  * @size: sizeof(struct ulp_transact)
  * @flags: bits of enum ulp_transact_flags
@@ -603,46 +542,6 @@ struct ulp_release {
 #define ULP_RELEASE	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_RELEASE, struct ulp_release)
 
 /**
- * struct ulp_member - a thread, for ULP_MEMBERS
- * @tid: in the caller's pid namespace
- * @member: 1 if it is in the table
- */
-struct ulp_member {
-	__u32 tid;
-	__u32 member;
-};
-
-/**
- * struct ulp_members - ioctl(ULP_MEMBERS): which threads have not switched
- * @size: sizeof(struct ulp_members)
- * @flags: must be 0
- * @table: as in struct ulp_universe
- * @threads: user pointer to @nr_threads of struct ulp_member
- * @nr_threads: room there, at most %ULP_MEMBERS_MAX
- * @out_threads: threads of the address space; the first @nr_threads are stored
- * @out_members: how many of all are in the table
- * @__reserved: must be 0
- *
- * Nothing is frozen, but a thread that is born meanwhile waits until it is done.
- * Words of threads that have ended are struck off.
- *
- * Errors: EINVAL, E2BIG, EFAULT, EPERM, EALREADY, EAGAIN, ESRCH, ENOMEM, EINTR.
- */
-struct ulp_members {
-	__u32 size;
-	__u32 flags;
-	__aligned_u64 table;
-	__aligned_u64 threads;
-	__u32 nr_threads;
-	__u32 out_threads;
-	__u32 out_members;
-	__u32 __reserved;
-};
-
-#define ULP_MEMBERS_MAX	65536
-#define ULP_MEMBERS	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_MEMBERS, struct ulp_members)
-
-/**
  * struct ulp_unmap - ioctl(ULP_UNMAP): take memory back that ULP_MAP mapped
  * @size: sizeof(struct ulp_unmap)
  * @flags: must be 0
@@ -671,88 +570,5 @@ struct ulp_unmap {
 };
 
 #define ULP_UNMAP	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_UNMAP, struct ulp_unmap)
-
-/**
- * enum ulp_debug_op - what ULP_DEBUG does
- * @ULP_DEBUG_FREEZE: freeze and stay frozen until THAW, close or @arg ns
- * @ULP_DEBUG_THAW: thaw
- * @ULP_DEBUG_FAULT: arm fault point @point to fail once, at its @arg-th passing
- *	from now (0: the next one); it acts on this session only.  @out_value is
- *	the point that was armed before and has not acted
- * @ULP_DEBUG_GATES: @out_value is the number of gates of the whole module that
- *	are queued or parked
- * @ULP_DEBUG_PAUSE: as FAULT, but it does not fail: it waits there until GO, a
- *	minute at most.  With stop_machine nothing can wait in the window
- * @ULP_DEBUG_PAUSED: @out_value is how many wait, of the whole module
- * @ULP_DEBUG_GO: let them go; @out_value is how many those were
- */
-enum ulp_debug_op {
-	ULP_DEBUG_FREEZE	= 1,
-	ULP_DEBUG_THAW		= 2,
-	ULP_DEBUG_FAULT		= 3,
-	ULP_DEBUG_GATES		= 4,
-	ULP_DEBUG_PAUSE		= 5,
-	ULP_DEBUG_PAUSED	= 6,
-	ULP_DEBUG_GO		= 7,
-};
-
-/**
- * enum ulp_fault - numbered fault points; the numbers never change
- * @ULP_FAULT_PIN: a page of a write cannot be pinned
- * @ULP_FAULT_COPY_PLAN: the arg-th piece of the plan cannot be read from the caller
- * @ULP_FAULT_ALLOC: the arg-th allocation of an ioctl fails
- * @ULP_FAULT_MAP: vm_mmap fails in the worker
- * @ULP_FAULT_FREEZE_LIMIT: the limit is reached while threads are gated
- * @ULP_FAULT_CHECK: the check finds a candidate
- * @ULP_FAULT_STACK: a stack page is absent in the window
- * @ULP_FAULT_BYTES: expected bytes differ at the arg-th write
- * @ULP_FAULT_PAGE: the page of the arg-th write has moved
- * @ULP_FAULT_GATE_POOL: no gate object is left for a newborn child
- * @ULP_FAULT_COPY_RESULT: the result cannot be written to the caller
- * @ULP_FAULT_UNMAP: vm_munmap fails in the worker
- * @ULP_FAULT_PRESCANNED: all stacks have been seen; here and at the next two
- *	nothing can fail, they are to wait at
- * @ULP_FAULT_WRITTEN: all writes are done, the target is still held
- * @ULP_FAULT_THAWED: it is not held any more
- */
-enum ulp_fault {
-	ULP_FAULT_PIN		= 1,
-	ULP_FAULT_COPY_PLAN	= 2,
-	ULP_FAULT_ALLOC		= 3,
-	ULP_FAULT_MAP		= 4,
-	ULP_FAULT_FREEZE_LIMIT	= 5,
-	ULP_FAULT_CHECK		= 6,
-	ULP_FAULT_STACK		= 7,
-	ULP_FAULT_BYTES		= 8,
-	ULP_FAULT_PAGE		= 9,
-	ULP_FAULT_GATE_POOL	= 10,
-	ULP_FAULT_COPY_RESULT	= 11,
-	ULP_FAULT_UNMAP		= 12,
-	ULP_FAULT_PRESCANNED	= 13,
-	ULP_FAULT_WRITTEN	= 14,
-	ULP_FAULT_THAWED	= 15,
-};
-
-/**
- * struct ulp_debug - ioctl(ULP_DEBUG): single steps and fault points for tests
- * @size: sizeof(struct ulp_debug)
- * @op: enum ulp_debug_op
- * @point: enum ulp_fault, for %ULP_DEBUG_FAULT and %ULP_DEBUG_PAUSE
- * @__reserved: must be 0
- * @arg: see enum ulp_debug_op
- * @out_value: see enum ulp_debug_op
- *
- * Exists only in the debug build (%ULP_FEATURE_DEBUG), ENOTTY otherwise.
- */
-struct ulp_debug {
-	__u32 size;
-	__u32 op;
-	__u32 point;
-	__u32 __reserved;
-	__aligned_u64 arg;
-	__aligned_u64 out_value;
-};
-
-#define ULP_DEBUG	_IOWR(ULP_IOC_TYPE, ULP_IOC_NR_DEBUG, struct ulp_debug)
 
 #endif /* _UAPI_ULP_H */

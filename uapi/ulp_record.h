@@ -108,8 +108,8 @@ enum ulp_record_flags {
  * @nr_labels: their number
  * @nr_requires: their number
  * @container_digest: digest of the container it was made from
- * @table: run-time address of the threads that have not switched yet (struct
- *	ulp_universe in ulp.h), 0: there is none, the patch is for all threads at once
+ * @table: run-time address of the threads that have not switched yet (see
+ *	ulp_universe.h), 0: there is none, the patch is for all threads at once
  * @switches: offset of struct ulp_record_switch[], one for each function
  * @leaves: offset of struct ulp_record_leave[]: code of the old functions
  * @nr_leaves: their number

@@ -120,6 +120,18 @@ void options_add_id(struct options *options, const char *text);
 void options_free(struct options *options);
 void options_help(const struct tool *tool, FILE *out);
 
+/* option_values.c: what is wrong with the value of --@option is reported with p_usage(). */
+uint64_t parse_number(struct tool *tool, const char *option, const char *text, uint64_t min,
+		      uint64_t max);
+uint64_t parse_seconds(struct tool *tool, const char *option, const char *text);
+uint32_t parse_backend(struct tool *tool, const char *option, const char *text);
+uint8_t parse_scan(struct tool *tool, const char *option, const char *text);
+enum color_when parse_color(struct tool *tool, const char *option, const char *text);
+uint32_t parse_consistency(struct tool *tool, const char *option, const char *text);
+
+/* closest.c: keeps the nearer one of @candidate and *@best, if it is near to @word at all. */
+void closest(const char *word, const char *candidate, const char **best);
+
 void cmd_apply(struct tool *tool);
 void cmd_revert(struct tool *tool);
 void cmd_finish(struct tool *tool);

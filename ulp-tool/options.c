@@ -2,10 +2,8 @@
 /*
  * The command line: one table of options for all commands.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,39 +94,6 @@ _Static_assert(ARRAY_SIZE(infos) <= 64, "one bit each in the mask of options tha
 
 /* ---- what was probably meant ---- */
 
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[64], diagonal, above, n = strlen(b);
-
-	if (n >= ARRAY_SIZE(row))
-		return SIZE_MAX;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 1; *a; a++, i++) {
-		diagonal = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			above = row[j];
-			row[j] = diagonal + (*a != b[j - 1]);
-			if (row[j] > above + 1)
-				row[j] = above + 1;
-			if (row[j] > row[j - 1] + 1)
-				row[j] = row[j - 1] + 1;
-			diagonal = above;
-		}
-	}
-	return row[n];
-}
-
-/* Keeps the nearer one of @candidate and *@best, if it is near at all. */
-static void closest(const char *word, const char *candidate, const char **best)
-{
-	size_t at = distance(word, candidate);
-
-	if (at <= strlen(word) / 3 + 1 && (!*best || at < distance(word, *best)))
-		*best = candidate;
-}
-
 static const char *closest_option(const char *word)
 {
 	const char *best = NULL;
@@ -176,78 +141,6 @@ static const struct command *find_command(const char *word)
 }
 
 /* ---- values ---- */
-
-static uint64_t parse_number(struct tool *tool, const struct option_info *info, const char *text,
-			     uint64_t min, uint64_t max)
-{
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (*text >= '0' && *text <= '9' && !*end && !errno && value >= min && value <= max)
-		return value;
-	p_usage(tool, "--%s: '%s' is not a number from %ju to %ju", info->name, text,
-		(uintmax_t)min, (uintmax_t)max);
-	return min;
-}
-
-static uint64_t parse_seconds(struct tool *tool, const struct option_info *info, const char *text)
-{
-	double value;
-	char *end;
-
-	value = strtod(text, &end);
-	if (end != text && !*end && isfinite(value) && value >= 0.001 && value <= 1e6)
-		return (uint64_t)(value * 1e9);
-	p_usage(tool, "--%s: '%s' is not a number of seconds from 0.001 to 1000000", info->name,
-		text);
-	return 0;
-}
-
-static uint32_t parse_backend(struct tool *tool, const struct option_info *info, const char *text)
-{
-	for (uint32_t i = ULP_BACKEND_AUTO; i <= ULP_BACKEND_STOP_MACHINE; i++)
-		if (!strcmp(text, backend_name(i)))
-			return i;
-	p_usage(tool, "--%s: '%s' is none of auto, gate and stop-machine", info->name, text);
-	return ULP_BACKEND_AUTO;
-}
-
-static uint8_t parse_scan(struct tool *tool, const struct option_info *info, const char *text)
-{
-	static const char * const names[] = {
-		[ULP_SCAN_AUTO] = "auto", [ULP_SCAN_ALWAYS] = "always", [ULP_SCAN_NEVER] = "never",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(text, names[i]))
-			return (uint8_t)i;
-	p_usage(tool, "--%s: '%s' is none of auto, always and never", info->name, text);
-	return ULP_SCAN_AUTO;
-}
-
-static enum color_when parse_color(struct tool *tool, const struct option_info *info,
-				   const char *text)
-{
-	if (!strcmp(text, "always") || !strcmp(text, "yes"))
-		return COLOR_ALWAYS;
-	if (!strcmp(text, "never") || !strcmp(text, "no"))
-		return COLOR_NEVER;
-	if (strcmp(text, "auto") != 0)
-		p_usage(tool, "--%s: '%s' is none of auto, always and never", info->name, text);
-	return COLOR_AUTO;
-}
-
-static uint32_t parse_consistency(struct tool *tool, const struct option_info *info,
-				  const char *text)
-{
-	if (!strcmp(text, "thread"))
-		return ULP_CONSISTENCY_THREAD;
-	if (strcmp(text, "atomic") != 0)
-		p_usage(tool, "--%s: '%s' is neither atomic nor thread", info->name, text);
-	return ULP_CONSISTENCY_ATOMIC;
-}
 
 static void add_text(char ***list, size_t *nr, const char *text, size_t length)
 {
@@ -304,7 +197,7 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		options_add_id(options, value);
 		break;
 	case 'r':
-		options->change.attempts = parse_number(tool, info, value, 0, 1000000) + 1;
+		options->change.attempts = parse_number(tool, info->name, value, 0, 1000000) + 1;
 		break;
 	case 'n':
 		options->change.dry_run = true;
@@ -335,25 +228,25 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		options->version = true;
 		break;
 	case OPTION_TIMEOUT:
-		options->change.timeout_ns = parse_seconds(tool, info, value);
+		options->change.timeout_ns = parse_seconds(tool, info->name, value);
 		break;
 	case OPTION_MAX_FREEZE:
-		options->change.max_freeze_ns = 1000 * parse_number(tool, info, value, 1, 60000000);
+		options->change.max_freeze_ns = 1000 * parse_number(tool, info->name, value, 1, 60000000);
 		break;
 	case OPTION_MAX_HOLD:
-		options->change.max_hold_ns = 1000 * parse_number(tool, info, value, 1, 10000000);
+		options->change.max_hold_ns = 1000 * parse_number(tool, info->name, value, 1, 10000000);
 		break;
 	case OPTION_SCAN_MEMORY:
-		options->change.scan_memory = parse_scan(tool, info, value);
+		options->change.scan_memory = parse_scan(tool, info->name, value);
 		break;
 	case 'c':
 		options->change.check_stack = true;
 		break;
 	case OPTION_CONSISTENCY:
-		options->change.consistency = parse_consistency(tool, info, value);
+		options->change.consistency = parse_consistency(tool, info->name, value);
 		break;
 	case OPTION_BACKEND:
-		options->change.backend = parse_backend(tool, info, value);
+		options->change.backend = parse_backend(tool, info->name, value);
 		break;
 	case OPTION_REVERT:
 		options->revert = true;
@@ -377,21 +270,21 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		options->every_one = true;
 		break;
 	case OPTION_JOBS:
-		options->jobs = parse_number(tool, info, value, 1, 1024);
+		options->jobs = parse_number(tool, info->name, value, 1, 1024);
 		break;
 	case OPTION_COLOR:
-		options->color = parse_color(tool, info, value);
+		options->color = parse_color(tool, info->name, value);
 		break;
 	case OPTION_SECCOMP:
 		break;
 	case OPTION_COUNT:
-		options->count = parse_number(tool, info, value, 1, UINT32_MAX);
+		options->count = parse_number(tool, info->name, value, 1, UINT32_MAX);
 		break;
 	case OPTION_LIST:
 		options->list = value;
 		break;
 	case OPTION_HOLD:
-		options->hold_ns = parse_seconds(tool, info, value);
+		options->hold_ns = parse_seconds(tool, info->name, value);
 		if (options->hold_ns > 600000000000ULL)
 			p_usage(tool, "--%s: more than 600 seconds", info->name);
 		break;

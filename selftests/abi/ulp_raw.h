@@ -22,7 +22,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <ulp.h>
+#include <ulp_debug.h>
+#include <ulp_universe.h>
 #include "patience.h"
 
 #define RAW_PAGE	4096UL

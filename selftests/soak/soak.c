@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include "libulp.h"
-#include "ulp.h"
+#include "ulp_debug.h"
 #include "leaks.h"
 #include "patience.h"
 
