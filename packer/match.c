@@ -11,7 +11,6 @@
 
 #include "match.h"
 
-#define INSN_MAX	16	/* and the longest relaxed sequence */
 #define NOWHERE		UINT64_MAX
 
 static const uint8_t *bytes_at(const struct walk *walk, uint64_t addr, size_t *size)
@@ -101,6 +100,13 @@ static bool match_branch(struct walk *walk, uint64_t at, const struct insn *ours
 	return true;
 }
 
+/* The second of two references that one sequence has is that call. */
+static bool is_call_of(const struct walk *walk, size_t nr, const char *name)
+{
+	return nr == 2 && walk->reference[1].symbol &&
+	       !strcmp(walk->reference[1].symbol->name, name);
+}
+
 /* One instruction of both; @at and @addr move on. */
 static bool match_one(struct walk *walk, uint64_t *at, uint64_t *addr)
 {
@@ -145,6 +151,8 @@ static bool match_one(struct walk *walk, uint64_t *at, uint64_t *addr)
 			if (!insn_decode(ours + a.length, walk->piece->size - *at - a.length, &b))
 				return other_code(walk, *at, *addr, theirs, left);
 			nr = references_in(walk, *at, a.length + b.length);
+			if (!is_call_of(walk, nr, "__tls_get_addr"))
+				return other_code(walk, *at, *addr, theirs, left);
 			a.length += b.length;
 		} else if (left >= a.length && relaxed_access(walk, ours, theirs, *addr, a.length,
 						       &good)) {

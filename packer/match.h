@@ -8,6 +8,8 @@
 
 #include "unit.h"
 
+#define INSN_MAX	16	/* and the longest relaxed sequence */
+
 /* A branch inside of the piece: checked when all places are known. */
 struct inner {
 	uint64_t from, to;		/* in the piece */

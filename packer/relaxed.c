@@ -7,52 +7,140 @@
 
 #include "match.h"
 
+/*
+ * How linkers write an instruction "OP field(%rip), REGISTER" anew, in the same length:
+ * with another opcode, and the register in the field that this one has it in.
+ */
+struct rewrite {
+	uint8_t from, to;			/* opcodes */
+	enum { IN_REG, IN_RM, IN_BOTH } place;	/* IN_RM: "OP $value, REGISTER" */
+};
+
+static const struct rewrite rewrites_of_load[] = {
+	{ 0x8b, 0x8d, IN_REG },			/* mov: lea */
+	{ 0x8b, 0xc7, IN_RM },			/* mov */
+	{ 0x85, 0xf7, IN_RM },			/* test */
+	{ 0x03, 0x81, IN_RM }, { 0x0b, 0x81, IN_RM }, { 0x13, 0x81, IN_RM },
+	{ 0x1b, 0x81, IN_RM }, { 0x23, 0x81, IN_RM }, { 0x2b, 0x81, IN_RM },
+	{ 0x33, 0x81, IN_RM }, { 0x3b, 0x81, IN_RM },
+	{ 0 }
+};
+
+static const struct rewrite rewrites_of_distance[] = {
+	{ 0x8b, 0xc7, IN_RM },			/* mov */
+	{ 0x03, 0x81, IN_RM },			/* add to the stack pointer or its like */
+	{ 0x03, 0x8d, IN_BOTH },		/* add: lea of itself */
+	{ 0 }
+};
+
+static const struct rewrite rewrites_of_descriptor[] = {
+	{ 0x8d, 0x8b, IN_REG },			/* lea: mov from a slot */
+	{ 0x8d, 0xc7, IN_RM },			/* lea: mov */
+	{ 0 }
+};
+
+#define REX_W	0x08
+#define REX_R	0x04
+#define REX_B	0x01
+
+/* Writes @ours anew and compares; all but the last four bytes, which are the field. */
+static bool is_rewrite(const struct rewrite *rewrite, const uint8_t *ours, const uint8_t *theirs,
+		       unsigned int length)
+{
+	unsigned int opcode = length - 6, modrm = length - 5, reg = ours[modrm] >> 3 & 7;
+	uint8_t wanted[INSN_MAX], *rex = NULL;
+
+	if (ours[opcode] != rewrite->from || theirs[opcode] != rewrite->to)
+		return false;
+	memcpy(wanted, ours, length);
+	wanted[opcode] = rewrite->to;
+	if (opcode && (ours[opcode - 1] & 0xf0) == 0x40)
+		rex = &wanted[opcode - 1];
+	if (rewrite->place != IN_REG) {
+		wanted[modrm] = rewrite->place == IN_BOTH ? 0x80 | reg << 3 | reg : 0xc0 | reg;
+		/* the operation is part of the opcode then */
+		if (rewrite->to == 0x81)
+			wanted[modrm] |= rewrite->from & 0x38;
+		if (rex && *rex & REX_R)
+			*rex |= REX_B;
+		if (rex && rewrite->place == IN_RM)
+			*rex &= ~REX_R;
+		/* addresses need no sign */
+		if (rex && rewrite->to == 0xc7 && !(theirs[opcode - 1] & REX_W))
+			*rex &= ~REX_W;
+	}
+	return !memcmp(wanted, theirs, length - 4);
+}
+
+static const struct rewrite *find_rewrite(const struct rewrite *rewrites, const uint8_t *ours,
+					  const uint8_t *theirs, unsigned int length)
+{
+	for (; rewrites->from; rewrites++)
+		if (is_rewrite(rewrites, ours, theirs, length))
+			return rewrites;
+	return NULL;
+}
+
+/* call *slot, jmp *slot: direct ones, and a nop or a prefix that does nothing. */
+static bool relaxed_branch(const uint8_t *ours, const uint8_t *theirs, unsigned int length,
+			   uint64_t addr, uint64_t *to)
+{
+	unsigned int field;
+
+	if (length != 6 || ours[0] != 0xff)
+		return false;
+	if (ours[1] == 0x15 && theirs[0] == 0x67 && theirs[1] == 0xe8)
+		field = 2;
+	else if (ours[1] == 0x25 && theirs[0] == 0xe9 && theirs[5] == 0x90)
+		field = 1;
+	else
+		return false;
+	*to = addr + field + 4 + (uint64_t)match_field(theirs + field, 4);
+	return true;
+}
+
 bool relaxed_access(struct walk *walk, const uint8_t *ours, const uint8_t *theirs, uint64_t addr,
 		    unsigned int length, bool *good)
 {
 	const struct reference *reference = walk->reference;
-	uint64_t start = (uint64_t)(ours - walk->piece->bytes);
-	unsigned int field = reference->offset - start;
-	uint64_t value;
+	uint64_t start = (uint64_t)(ours - walk->piece->bytes), value;
+	const struct rewrite *rewrite;
 
 	*good = true;
-	if (length < 6 || field + 4 != length)
+	if (length < 6 || length > INSN_MAX || reference->offset - start + 4 != length)
 		return false;
 	value = (uint64_t)match_field(theirs + length - 4, 4);
-	if (reference->type == R_X86_64_GOTTPOFF) {
-		/* mov, add: an immediate, or lea of the register itself */
-		if (theirs[length - 6] != 0xc7 && theirs[length - 6] != 0x81 &&
-		    theirs[length - 6] != 0x8d)
+	switch (reference->type) {
+	case R_X86_64_GOTTPOFF:
+		if (!find_rewrite(rewrites_of_distance, ours, theirs, length))
 			return false;
 		*good = match_bind(walk, value + walk->slots->tls_size);
 		return true;
-	}
-	if (reference->type == R_X86_64_GOTPC32_TLSDESC) {
-		/* mov from a slot, or of a number; the call is a nop then */
-		if (theirs[length - 6] == 0x8b)
-			*good = match_bind_distance_slot(walk, addr + length + value);
-		else if (theirs[length - 6] == 0xc7)
-			*good = match_bind(walk, value + walk->slots->tls_size);
-		else
+	case R_X86_64_GOTPC32_TLSDESC:
+		/* the call is a nop then */
+		rewrite = find_rewrite(rewrites_of_descriptor, ours, theirs, length);
+		if (!rewrite)
 			return false;
+		*good = rewrite->place == IN_RM ?
+			match_bind(walk, value + walk->slots->tls_size) :
+			match_bind_distance_slot(walk, addr + length + value);
 		return true;
+	case R_X86_64_GOTPCREL:
+	case R_X86_64_GOTPCRELX:
+	case R_X86_64_REX_GOTPCRELX:
+		if (relaxed_branch(ours, theirs, length, addr, &value)) {
+			*good = match_bind_address(walk, value);
+			return true;
+		}
+		rewrite = find_rewrite(rewrites_of_load, ours, theirs, length);
+		if (!rewrite)
+			return false;
+		*good = match_bind_address(walk, rewrite->place == IN_RM ? value :
+					   addr + length + value);
+		return true;
+	default:
+		return false;
 	}
-	if (reference->type != R_X86_64_GOTPCRELX && reference->type != R_X86_64_REX_GOTPCRELX &&
-	    reference->type != R_X86_64_GOTPCREL)
-		return false;
-	if (ours[0] == 0xff && ours[1] == 0x15 && theirs[0] == 0x67 && theirs[1] == 0xe8)
-		*good = match_bind_address(walk, addr + length + value);
-	else if (ours[0] == 0xff && ours[1] == 0x25 && theirs[0] == 0xe9 && theirs[5] == 0x90)
-		*good = match_bind_address(walk, addr + 5 + (uint64_t)match_field(theirs + 1, 4));
-	else if (ours[field - 2] == 0x8b && theirs[field - 2] == 0x8d &&
-		 ours[field - 1] == theirs[field - 1])
-		*good = match_bind_address(walk, addr + length + value);
-	else if (theirs[field - 2] == 0xc7 || theirs[field - 2] == 0x81 ||
-		 theirs[field - 2] == 0xf7)
-		*good = match_bind_address(walk, value);
-	else
-		return false;
-	return true;
 }
 
 unsigned int relaxed_tls(struct walk *walk, const uint8_t *theirs, uint64_t addr,
