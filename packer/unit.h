@@ -4,9 +4,10 @@
  * variable, string or constant each, with what it refers to.
  *
  * Steps of diff.c, each one file: unit.c reads both objects of each pair, twins.c
- * pairs their pieces, change.c finds what differs, match.c and locate.c find
- * the original code in the target, select.c takes together what goes into the
- * patch, users.c and layout.c look for what cannot be replaced alone, link.c makes a
+ * pairs their pieces, change.c finds what differs, locate.c finds the
+ * original code in the target by match.c, relaxed.c and bound.c, select.c takes
+ * together what goes into the patch, meaning.c and names.c tell what all else is,
+ * users.c and layout.c look for what cannot be replaced alone, link.c makes a
  * shared object of it.
  */
 #ifndef PACKER_UNIT_H
@@ -215,7 +216,7 @@ uint64_t match_place(const struct slots *slots, const struct piece *piece, uint6
 /* locate.c: finds the pieces of all originals; false on a contradiction */
 bool locate(struct pairs *pairs, const struct slots *slots, const char *symbols_are);
 
-/* select.c: what goes into the patch, and what its fields mean in a target */
+/* meaning.c: what the fields of a patch mean in a target */
 enum meaning_kind {
 	MEANS_OWN,		/* a piece of the patch */
 	MEANS_TARGET,		/* an address of the target, or offset of its TLS block */
@@ -254,7 +255,9 @@ struct patch {
 	for (struct part *part_ = (patch)->parts; part_ < (patch)->parts + (patch)->nr; part_++) \
 		for (size_t i_ = 0; i_ < part_->nr_pieces && ((piece) = part_->pieces[i_]); i_++)
 
+/* select.c: what goes into the patch */
 bool select_pieces(struct patch *patch);
+
 /* Adds the piece it means to the patch if need be; prints why it cannot be resolved. */
 bool resolve_meaning(struct part *part, const struct piece *user,
 		     const struct reference *reference, struct meaning *meaning);
