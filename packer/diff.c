@@ -124,14 +124,31 @@ static bool is_replaced(const struct piece *piece)
 }
 
 /* Whether the symbol names this code in its own object, too: an alias, or a version. */
-static bool is_alias(const struct piece *piece, const char *name)
+static bool is_alias(const struct piece *piece, const struct symbol *symbol)
 {
 	const struct unit *unit = piece->unit;
 
-	for (size_t i = 1; i < unit->nr_symbols; i++)
-		if (unit->symbols[i].piece == piece &&
-		    same_without_version(unit->symbols[i].name, name))
+	for (size_t i = 1; i < unit->nr_symbols; i++) {
+		const struct unit_symbol *ours = &unit->symbols[i];
+
+		if (ours->piece == piece && same_without_version(ours->name, symbol->name) &&
+		    (!symbol->file || ours->bind == STB_LOCAL))
 			return true;
+	}
+	return false;
+}
+
+/* A static function of this name and place in another source. */
+static bool is_of_two_sources(const struct object *target, const struct symbol *symbol)
+{
+	for (size_t i = 0; i < target->nr_symbols && symbol->file; i++) {
+		const struct symbol *other = &target->symbols[i];
+
+		if (other->table == symbol->table && other->file &&
+		    other->source != symbol->source && other->value == symbol->value &&
+		    other->type == STT_FUNC && !strcmp(other->name, symbol->name))
+			return true;
+	}
 	return false;
 }
 
@@ -153,7 +170,7 @@ static bool check_folded(const struct part *part, const struct piece *orig)
 		const struct symbol *symbol = &target->symbols[i];
 
 		if (symbol->defined && symbol->type == STT_FUNC && symbol->value == orig->addr &&
-		    !is_alias(orig, symbol->name))
+		    (!is_alias(orig, symbol) || is_of_two_sources(target, symbol)))
 			return refuse_folded(part, orig, symbol->name);
 	}
 	for (size_t i = 0; i < part->pairs->nr; i++) {
@@ -163,7 +180,8 @@ static bool check_folded(const struct part *part, const struct piece *orig)
 			const struct piece *other = unit->pieces[k];
 
 			if (other != orig && other->kind == PIECE_CODE && other->found &&
-			    other->addr == orig->addr && strcmp(other->name, orig->name) != 0)
+			    other->addr == orig->addr &&
+			    (piece_is_local(other) || strcmp(other->name, orig->name) != 0))
 				return refuse_folded(part, orig, other->name);
 		}
 	}

@@ -114,6 +114,20 @@ static void try_versions(struct locator *locator, struct search *search)
 	}
 }
 
+/* A static function is among the symbols of its source, if the target names that. */
+static bool is_of_source(const struct object *target, const struct symbol *symbol,
+			 const struct piece *piece)
+{
+	const char *file = piece->unit->file;
+
+	if (!symbol->file || !file || !piece_is_local(piece) || !strcmp(symbol->file, file))
+		return true;
+	for (size_t i = 1; i < target->nr_sources; i++)
+		if (!strcmp(target->sources[i], file))
+			return false;
+	return true;
+}
+
 static void try_names(struct locator *locator, struct search *search)
 {
 	const struct object *target = locator->target;
@@ -127,6 +141,8 @@ static void try_names(struct locator *locator, struct search *search)
 				continue;
 			if (plain ? !same_plain(symbol->name, piece->plain) :
 				    strcmp(symbol->name, piece->name) != 0)
+				continue;
+			if (!is_of_source(target, symbol, piece))
 				continue;
 			search->named = true;
 			try_place(locator, search, symbol->value);

@@ -3,6 +3,7 @@
  * What the references of a piece of the patch mean in its target: a piece of the
  * patch, a place of the target, or a name for the dynamic linker.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "meaning.h"
@@ -74,6 +75,19 @@ static bool target_function(struct part *part, const struct piece *piece, uint64
 	return false;
 }
 
+/* Another symbol has the name, and may be another thing. */
+static void note_doubt(const struct symbol *doubt, const struct piece *piece)
+{
+	if (piece && piece_is_local(piece))
+		message(MESSAGE_NOTE,
+			"'%s' of %s at 0x%" PRIx64 " may be that of another source of this name: nothing that was found of '%s' is among its symbols",
+			doubt->name, doubt->file, doubt->value, piece->unit->name);
+	else
+		message(MESSAGE_NOTE,
+			"'%s' of %s at 0x%" PRIx64 " may be static there: gold or lld do not tell; give the object that defines it, as --orig and as --patched",
+			doubt->name, doubt->file, doubt->value);
+}
+
 /*
  * The target's own piece, by the evidence there is: found code that refers to it,
  * else the symbol table.
@@ -82,8 +96,7 @@ static bool target_piece(struct part *part, const struct piece *user, const stru
 			 const struct unit_symbol *symbol, struct meaning *meaning)
 {
 	const struct piece *twin = piece->twin;
-	const struct symbol *known;
-	bool several;
+	struct named named;
 
 	if (symbol && twin->symbol && names_interposable(part, symbol)) {
 		struct unit_symbol *before = unit_symbol_named(twin->unit, symbol->name);
@@ -93,17 +106,19 @@ static bool target_piece(struct part *part, const struct piece *user, const stru
 	}
 	if (twin->found)
 		return target_function(part, piece, twin->addr, meaning);
-	known = names_symbol(part, twin->name, piece->kind == PIECE_TLS,
-			      piece_is_local(twin) ? twin->unit->file : NULL, &several);
-	if (known)
-		return target_function(part, piece, known->value, meaning);
 	if (twin->kind == PIECE_CODE && twin->hint)
 		return target_function(part, piece, twin->hint, meaning);
+	named = piece_is_local(twin) ? names_static(part, twin) :
+		names_global(part, twin->name, piece->kind == PIECE_TLS);
+	if (named.symbol)
+		return target_function(part, piece, named.symbol->value, meaning);
 	error("%s: '%s' uses '%s', and where that is in %s is not known%s%s", unit_name(user),
 	      user->name, piece->name, part->target->path, twin->missed ? ": " : "",
 	      twin->missed ? twin->missed : "");
-	if (several)
+	if (named.several)
 		message(MESSAGE_NOTE, "several symbols have this name");
+	else if (named.doubt)
+		note_doubt(named.doubt, twin);
 	else if (!part->target->has_symtab)
 		message(MESSAGE_NOTE,
 			"the target is stripped: its debug file tells, use --debug FILE");
@@ -140,6 +155,13 @@ static const struct piece *renamed_from(const struct pairs *pairs, const struct 
 	return NULL;
 }
 
+/* Of a header: all sources that use it have it, and the linker keeps one. */
+static bool is_shared(const struct piece *piece)
+{
+	return piece->symbol && (piece->symbol->bind == STB_WEAK ||
+				 piece->symbol->bind == STB_GNU_UNIQUE);
+}
+
 static bool new_variable(struct part *part, const struct piece *user, struct piece *piece,
 			 struct meaning *meaning)
 {
@@ -159,6 +181,15 @@ static bool new_variable(struct part *part, const struct piece *user, struct pie
 			piece->name);
 		return false;
 	}
+	if (is_shared(piece) && !part->target->has_symtab &&
+	    (!part->output || names_kept(part, piece->name))) {
+		error("%s: '%s' uses the variable '%s', which its source did not: whether %s has it from another one is not known",
+		      unit_name(piece), user->name, piece->name, part->target->path);
+		message(MESSAGE_NOTE,
+			"its debug file tells, use --debug FILE; or the objects that use it, as --orig and as --patched; or --new-data=%s if none does",
+			piece->name);
+		return false;
+	}
 	gone = renamed_from(part->pairs, piece);
 	if (gone) {
 		error("%s: the variable '%s' is new and '%s' is gone: if it was renamed its value would be lost",
@@ -174,16 +205,17 @@ static bool new_variable(struct part *part, const struct piece *user, struct pie
 /* A global that this unit's original did not have, but the target has from another. */
 static bool elsewhere(struct part *part, const struct piece *piece, struct meaning *meaning)
 {
-	const struct symbol *known;
-	bool several;
+	const struct piece *other;
+	struct named named;
 
 	if (piece_is_local(piece))
 		return false;
-	known = names_symbol(part, piece->name, piece->kind == PIECE_TLS, NULL, &several);
-	if (!known || known->bind == STB_LOCAL)
-		return false;
-	return names_interposable(part, piece->symbol) ? import(meaning) :
-						       target(meaning, known->value);
+	named = names_global(part, piece->name, piece->kind == PIECE_TLS);
+	if (named.symbol)
+		return names_interposable(part, piece->symbol) ? import(meaning) :
+			target(meaning, named.symbol->value);
+	other = global_piece(part->pairs, false, piece->name);
+	return other && other->found && target(meaning, other->addr);
 }
 
 /* Code of the user itself, or a part that was split off. */
@@ -335,7 +367,7 @@ static bool resolve_name(struct part *part, const struct piece *user,
 {
 	const struct unit_symbol *before = known_name(part, user, symbol->name);
 	const struct symbol *known;
-	bool several;
+	struct named named;
 
 	meaning->weak = symbol->bind == STB_WEAK;
 	/* The linker found nobody who defines it, and wrote so: that is no address. */
@@ -348,7 +380,8 @@ static bool resolve_name(struct part *part, const struct piece *user,
 		return target(meaning, before->addr);
 	if (before && before->imported)
 		return import_version(part, meaning, symbol, before->version);
-	known = names_symbol(part, symbol->name, tls, NULL, &several);
+	named = names_global(part, symbol->name, tls);
+	known = named.symbol;
 	if (known && known->type == STT_GNU_IFUNC && !names_interposable(part, symbol)) {
 		uint64_t stub;
 
@@ -361,9 +394,15 @@ static bool resolve_name(struct part *part, const struct piece *user,
 							target(meaning, known->value);
 	if (new_in_other_part(part, user, symbol, meaning))
 		return true;
-	if (several) {
+	if (named.several) {
 		error("%s: '%s' uses '%s', and %s has several of this name", unit_name(user),
 		      user->name, symbol->name, part->target->path);
+		return false;
+	}
+	if (named.doubt) {
+		error("%s: '%s' uses '%s', and where that is in %s is not known", unit_name(user),
+		      user->name, symbol->name, part->target->path);
+		note_doubt(named.doubt, NULL);
 		return false;
 	}
 	if (symbol->visibility != STV_DEFAULT || !is_dynamic(part->target)) {

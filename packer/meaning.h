@@ -16,17 +16,26 @@ static inline const char *unit_name(const struct piece *piece)
 }
 
 /* names.c */
-/* All defined symbols of this name are at one place; NULL if none, or several. */
-const struct symbol *names_symbol(const struct part *part, const char *name, bool tls,
-				  const char *file, bool *several);
+struct named {			/* in the target */
+	const struct symbol *symbol;	/* NULL: none, or several */
+	bool several;			/* at several places */
+	const struct symbol *doubt;	/* may be what is meant, or another source's */
+};
+
+/* What the name means to all sources; what they keep to themselves is not meant. */
+struct named names_global(const struct part *part, const char *name, bool tls);
+/*
+ * A static symbol.  Its source is known by others of it that were found, not by the
+ * name: that is without directory.
+ */
+struct named names_static(const struct part *part, const struct piece *piece);
 /* Whether another object may define what @symbol means in the target's place. */
 bool names_interposable(const struct part *part, const struct unit_symbol *symbol);
 /* The stub by which the program's own code calls its indirect function. */
 bool names_stub(const struct part *part, uint64_t resolver, uint64_t *stub);
 /*
  * The build's own output, though it is not the target's twin, defines the name and does
- * not export it: so does the target.  Static symbols have their source's name; those
- * that a version script or visibility made local have none.
+ * not export it: so does the target.  Static symbols do not count, where they can be told.
  */
 bool names_kept(const struct part *part, const char *name);
 

@@ -6,31 +6,79 @@
 
 #include "meaning.h"
 
-static bool is_thread_symbol(const struct symbol *symbol)
+static bool is_named(const struct symbol *symbol, const char *name, bool tls)
 {
-	return symbol->type == STT_TLS;
+	return symbol->defined && (symbol->type == STT_TLS) == tls && !strcmp(symbol->name, name);
 }
 
-const struct symbol *names_symbol(const struct part *part, const char *name, bool tls,
-				  const char *file, bool *several)
+static void found_one(struct named *named, const struct symbol *symbol)
+{
+	if (named->symbol && named->symbol->value != symbol->value)
+		named->several = true;
+	if (!named->symbol || symbol->exported)
+		named->symbol = symbol;
+}
+
+struct named names_global(const struct part *part, const char *name, bool tls)
 {
 	const struct object *object = part->target;
-	const struct symbol *found = NULL;
+	struct named named = { 0 };
 
-	*several = false;
 	for (size_t i = 0; i < object->nr_symbols; i++) {
 		const struct symbol *symbol = &object->symbols[i];
 
-		if (!symbol->defined || is_thread_symbol(symbol) != tls ||
-		    strcmp(symbol->name, name) != 0 ||
-		    (file && symbol->file && strcmp(symbol->file, file) != 0))
+		if (!is_named(symbol, name, tls))
 			continue;
-		if (found && found->value != symbol->value)
-			*several = true;
-		if (!found || symbol->exported)
-			found = symbol;
+		if (!symbol->file)
+			found_one(&named, symbol);
+		else if (!object->sources_end)
+			named.doubt = symbol;
 	}
-	return *several ? NULL : found;
+	if (named.symbol)
+		named.doubt = NULL;
+	if (named.several)
+		named.symbol = NULL;
+	return named;
+}
+
+/* Found code or data of the unit is among the static symbols of that source. */
+static bool is_source_of(const struct object *object, size_t source, const struct unit *unit)
+{
+	for (size_t i = 0; i < unit->nr_pieces; i++) {
+		const struct piece *piece = unit->pieces[i];
+
+		if (!piece->found || !piece->symbol || !piece_is_local(piece))
+			continue;
+		for (size_t k = 0; k < object->nr_symbols; k++) {
+			const struct symbol *symbol = &object->symbols[k];
+
+			if (symbol->source == source && symbol->defined &&
+			    symbol->value == piece->addr && !strcmp(symbol->name, piece->name))
+				return true;
+		}
+	}
+	return false;
+}
+
+struct named names_static(const struct part *part, const struct piece *piece)
+{
+	const struct object *object = part->target;
+	struct named named = { 0 };
+
+	for (size_t i = 0; i < object->nr_symbols; i++) {
+		const struct symbol *symbol = &object->symbols[i];
+
+		if (!is_named(symbol, piece->name, piece->kind == PIECE_TLS) || !symbol->file ||
+		    !piece->unit->file || strcmp(symbol->file, piece->unit->file) != 0)
+			continue;
+		if (is_source_of(object, symbol->source, piece->unit))
+			found_one(&named, symbol);
+		else
+			named.doubt = symbol;
+	}
+	if (named.several)
+		named.symbol = NULL;
+	return named;
 }
 
 static const struct symbol *exported_symbol(const struct part *part, const char *name)
@@ -79,7 +127,8 @@ bool names_kept(const struct part *part, const char *name)
 	for (size_t i = 0; part->output && i < part->output->nr_symbols; i++) {
 		const struct symbol *symbol = &part->output->symbols[i];
 
-		if (!symbol->defined || symbol->file || strcmp(symbol->name, name) != 0)
+		if (!symbol->defined || strcmp(symbol->name, name) != 0 ||
+		    (symbol->file && part->output->sources_end))
 			continue;
 		if (symbol->exported)
 			return false;

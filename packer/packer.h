@@ -119,7 +119,9 @@ char *description_find(const struct description *desc, const char *path);
 struct symbol {
 	const char *name;		/* without version */
 	const char *version;		/* NULL: none */
-	const char *file;		/* local: of its STT_FILE, else NULL */
+	const char *file;		/* static: of its source, else NULL */
+	size_t source;			/* the same as a number: sources can share a name */
+	unsigned int table;		/* which of the tables it is of */
 	uint64_t value, size;
 	unsigned char type, bind;	/* STT_*, STB_* */
 	bool defined, exported;
@@ -152,6 +154,10 @@ struct object {
 	struct symbol *symbols;
 	size_t nr_symbols;
 	bool has_symtab;		/* its own or a debug file's */
+	unsigned int nr_tables;
+	const char **sources;		/* STT_FILE of all of them, from number 1 */
+	size_t nr_sources;
+	bool sources_end;		/* global symbols that were made local are behind them */
 	uint8_t build_id[ULP_BUILD_ID_MAX];
 	size_t build_id_size;
 	const char **needed;

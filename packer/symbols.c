@@ -55,8 +55,26 @@ static const char *version_of(Elf *elf, const struct versions *versions, int i)
 	return NULL;
 }
 
+static size_t add_source(struct object *object, const char *name)
+{
+	if (!object->nr_sources)
+		append(object->sources, object->nr_sources) = "";
+	append(object->sources, object->nr_sources) = name;
+	return object->nr_sources - 1;
+}
+
+/*
+ * Linkers make local what visibility or a version script hides.  GNU ld lists that after
+ * a source without name, others among the static symbols, with a visibility if it had one.
+ */
+static bool is_static(const GElf_Sym *sym)
+{
+	return GELF_ST_BIND(sym->st_info) == STB_LOCAL &&
+	       GELF_ST_VISIBILITY(sym->st_other) == STV_DEFAULT;
+}
+
 static void add_symbol(struct object *object, const GElf_Sym *sym, const char *name,
-		       const char *version, const char *file, bool dynamic)
+		       const char *version, size_t source, bool dynamic)
 {
 	struct symbol *symbol = &append(object->symbols, object->nr_symbols);
 	const char *at = name[0] ? strchr(name + 1, '@') : NULL;
@@ -70,7 +88,9 @@ static void add_symbol(struct object *object, const GElf_Sym *sym, const char *n
 	symbol->version = version;
 	symbol->type = GELF_ST_TYPE(sym->st_info);
 	symbol->bind = GELF_ST_BIND(sym->st_info);
-	symbol->file = symbol->bind == STB_LOCAL ? file : NULL;
+	symbol->source = is_static(sym) ? source : 0;
+	symbol->file = symbol->source ? object->sources[symbol->source] : NULL;
+	symbol->table = object->nr_tables;
 	symbol->value = sym->st_value;
 	symbol->size = sym->st_size;
 	symbol->defined = sym->st_shndx != SHN_UNDEF;
@@ -82,7 +102,7 @@ static bool read_table(struct object *object, Elf *elf, Elf_Scn *scn, const GElf
 {
 	struct versions versions = { 0 };
 	Elf_Data *data = elf_getdata(scn, NULL);
-	const char *file = NULL;
+	size_t source = 0;
 	GElf_Sym sym;
 
 	if (!data) {
@@ -102,13 +122,14 @@ static bool read_table(struct object *object, Elf *elf, Elf_Scn *scn, const GElf
 		}
 		switch (GELF_ST_TYPE(sym.st_info)) {
 		case STT_FILE:
-			file = *name ? name : NULL;
+			object->sources_end |= !*name;
+			source = *name ? add_source(object, name) : 0;
 			break;
 		case STT_SECTION:
 			break;
 		default:
 			if (*name)
-				add_symbol(object, &sym, name, version_of(elf, &versions, i), file,
+				add_symbol(object, &sym, name, version_of(elf, &versions, i), source,
 					   shdr->sh_type == SHT_DYNSYM);
 		}
 	}
@@ -126,6 +147,7 @@ bool symbols_read(struct object *object, Elf *elf)
 			continue;
 		if (!read_table(object, elf, scn, &shdr))
 			return false;
+		object->nr_tables++;
 	}
 	return true;
 }

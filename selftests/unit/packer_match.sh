@@ -73,4 +73,188 @@ test_relaxed_register() {
 	END
 }
 
-run_tests test_relaxed_register
+# source_in DIR FLAG... <source - DIR/util.c, compiled twice and as shipped
+source_in() {
+	local dir=$WORK/$1
+	shift
+	mkdir -p "$dir"
+	cat >"$dir/util.c"
+	(cd "$dir" && $CC -O2 -g -fPIC $SECTIONS -c -o orig.o util.c &&
+		$CC -O2 -g -fPIC $SECTIONS -DFIXED -c -o fixed.o util.c &&
+		$CC -O2 -g -fPIC $SECTIONS "$@" -c -o shipped.o util.c) || fail "cannot compile $dir"
+}
+
+# sources FLAG... - target.so of a/util.c and b/util.c
+sources() {
+	$CC -shared -Wl,--build-id=sha1 "$@" -o "$WORK/target.so" "$WORK/a/shipped.o" \
+		"$WORK/b/shipped.o" || fail "cannot link"
+}
+
+# refused_source TEXT... - of a/util.c
+refused_source() {
+	differ 1 --orig "$WORK/a/orig.o" --patched "$WORK/a/fixed.o"
+	says "$@"
+}
+
+# made_source FUNCTION... - of a/util.c, and what is replaced
+made_source() {
+	differ 0 --orig "$WORK/a/orig.o" --patched "$WORK/a/fixed.o" --explain
+	show "$WORK/patch.so"
+	functions
+	replaces "$@"
+}
+
+# relocated NAME ADDRESS - the patch uses the target's NAME that is there
+relocated() {
+	"$ULP_TOOL" dump "$WORK/patch.so" >"$WORK/dumped" || fail "cannot dump"
+	grep -q "^relocation: .* $1 $(printf '0x%x' "0x${2#0x}")-0x4 of target.so" "$WORK/dumped" ||
+		fail "not '$1' at $2: $(cat "$WORK/dumped")"
+}
+
+# Two sources of one name in two directories, each with a variable of one name.
+two_counters() {
+	source_in a "$@" <<-END
+	static int counter = 1;
+	#define HIDDEN __attribute__((visibility("hidden"), noipa))
+	HIDDEN int mark(int x) { return x * 99 + 5; }
+	#ifdef OTHER
+	HIDDEN int bump(int x) { return counter += x << 3; }
+	#else
+	HIDDEN int bump(int x) { return counter += x; }
+	#endif
+	static __attribute__((noipa)) int local(int x) { return x * 991 + 3; }
+	#ifdef FIXED
+	int f(int x) { return local(x) + x / 7 + counter; }
+	#else
+	int f(int x) { return local(x) + x / 7; }
+	#endif
+	#ifdef USED
+	int use(int x) { return bump(x); }
+	#endif
+	END
+	source_in b <<-END
+	static int counter = 2;
+	int g(int x) { return counter += x; }
+	END
+}
+
+test_static_of_a_source() {
+	# nothing of the target uses that of the source that changes, so it is not there
+	two_counters
+	sources -Wl,--gc-sections
+	[ "$(nm "$WORK/target.so" | grep -c ' counter')" = 1 ] || fail "$(nm "$WORK/target.so")"
+	refused_source "'f' uses 'counter', and where that is in" "'counter' of util.c at 0x"
+	# both are there, and code that uses the one is not as it was: the symbols of its
+	# source are known by those that were found
+	two_counters -DUSED -DOTHER
+	sources -Wl,--gc-sections
+	[ "$(nm "$WORK/target.so" | grep -c ' counter')" = 2 ] || fail "$(nm "$WORK/target.so")"
+	made_source f
+
+	# and without symbols of files there is no source that they could be of
+	objcopy --strip-symbol util.c "$WORK/target.so" 2>"$WORK/err"
+	[ -z "$(readelf -sW "$WORK/target.so" | grep FILE.*util)" ] || fail "$(readelf -sW "$WORK/target.so")"
+	refused_source "'f' uses 'counter', and where that is in"
+}
+
+# Code that looks the same is not the function if its symbol is of another source.
+test_same_code_of_another_source() {
+	local same='static __attribute__((noipa)) int same(int *x) { return *x += 1234567; }'
+	objects x <<-END
+	static int total = 1;
+	$same
+	__attribute__((visibility("hidden"))) int unused(void) { return same(&total); }
+	#ifdef FIXED
+	int f(int x) { return same(&x) / 7; }
+	#else
+	int f(int x) { return x / 7; }
+	#endif
+	END
+	objects y <<-END
+	$same
+	int g(int x) { return same(&x) / 5; }
+	END
+	FLAGS=$SECTIONS target x y -Wl,--gc-sections
+	refused_diff "'f' uses 'same', and where that is in" "the target has no function of this name"
+}
+
+# What a global name means is not what another source has for itself.
+test_static_of_another_source() {
+	source_in a <<-END
+	int record(int x);
+	#ifdef FIXED
+	int f(int x) { return record(x / 7) + 1; }
+	#else
+	int f(int x) { return x / 7; }
+	#endif
+	END
+	source_in b <<-END
+	static __attribute__((noipa)) int record(int x) { return x * 1234567; }
+	int g(int x) { return record(x) + 1; }
+	END
+	# GNU ld tells static functions from those that it made local
+	sources
+	made_source f
+	[ "$(nm -D "$WORK/patch.so" | awk '{ print $NF }' | xargs)" = record ] || fail "$(nm -D "$WORK/patch.so")"
+	local linker
+	for linker in gold lld; do
+		sources -fuse-ld=$linker
+		refused_source "'f' uses 'record'" "util.c" "gold or lld"
+	done
+}
+
+# Functions of one name and the same code in two sources, folded by the linker.
+test_folded_statics() {
+	source_in a <<-END
+	#ifdef FIXED
+	static __attribute__((noipa)) int same(int x) { return x * 1234567 + 2; }
+	#else
+	static __attribute__((noipa)) int same(int x) { return x * 1234567 + 1; }
+	#endif
+	int f(int x) { return same(x) / 3; }
+	END
+	source_in b <<-END
+	static __attribute__((noipa)) int same(int x) { return x * 1234567 + 1; }
+	int g(int x) { return same(x) / 5; }
+	END
+	sources -fuse-ld=lld -Wl,--icf=all
+	refused_source "'same' changed, but in" "is the same code at" "--icf"
+	# gold drops the name of the one that it drops: its unit tells
+	sources -fuse-ld=gold -Wl,--icf=all
+	differ 1 --orig "$WORK/a/orig.o" --patched "$WORK/a/fixed.o" \
+		--orig "$WORK/b/orig.o" --patched "$WORK/b/orig.o"
+	says "'same' changed, but in" "is the same code at" "--icf"
+	sources
+	made_source same
+}
+
+# A variable of a header, which two sources share and the linker keeps one of: hidden, so
+# that a stripped target tells nothing of it.
+test_shared_variable() {
+	local header='struct all { static inline int total = 1; };'
+	LANGUAGE=c++ CC=g++ objects x -std=c++17 -fvisibility=hidden <<-END
+	$header
+	#define OUT __attribute__((visibility("default")))
+	#ifdef FIXED
+	OUT int f(int x) { return x / 7 + all::total; }
+	#else
+	OUT int f(int x) { return x / 7; }
+	#endif
+	END
+	LANGUAGE=c++ CC=g++ objects y -std=c++17 -fvisibility=hidden <<-END
+	$header
+	__attribute__((visibility("default"))) int g(int x) { return all::total += x; }
+	END
+	FLAGS="-std=c++17 -fvisibility=hidden" LANGUAGE=c++ CC=g++ target x y
+	made
+	replaces _Z1fi
+	relocated _ZN3all5totalE "$(value "$WORK/target.so" _ZN3all5totalE)"
+	strip "$WORK/target.so"
+	refused_diff "'_Z1fi' uses the variable '_ZN3all5totalE'" "--debug" "--new-data="
+	pair x
+	differ 0 "${PAIRS[@]}" --orig "$WORK/y.o" --patched "$WORK/y.o"
+	made --new-data _ZN3all5totalE
+}
+
+run_tests test_relaxed_register test_static_of_a_source test_static_of_another_source \
+	test_same_code_of_another_source test_folded_statics test_shared_variable
