@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The sensor: who starts a program, or comes to an armed place of a dynamic
- * linker, is held until the holder of the sensor says that it may go on.
- *
- *   tracepoint, uprobe  queue a task_work for the thread itself; they may be
- *                       atomic, or hold locks of uprobes
- *   task_work           on the way to user mode, where no lock is held: tell,
- *                       and sleep
- *
- * The list of those that are held is at the same time the queue that read()
- * takes them from: nothing can overrun.  What is held lives on the stack of its
- * thread.
+ * linker, is held (sensor_held.c) until the holder of the sensor says that it may go
+ * on.  Here are its file and the armed places.
  */
 #include <linux/anon_inodes.h>
 #include <linux/capability.h>
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/jiffies.h>
-#include <linux/ktime.h>
-#include <linux/mm.h>
-#include <linux/mmap_lock.h>
 #include <linux/module.h>
-#include <linux/pid_namespace.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "compat.h"
-#include "freeze.h"
-#include "netlink.h"
+#include "sensor_held.h"
 #include "sensor.h"
 
 #define ULP_SENSOR_TIMEOUT	(2 * NSEC_PER_SEC)
@@ -38,95 +24,6 @@
 #define ULP_TRIPS_SPARE		64
 #define ULP_TRIPS_PER_CPU	4
 
-/* How many are told by one look at the list. */
-#define ULP_TELL_BATCH		16
-
-/**
- * struct ulp_trip - a thread that has met a probe
- * @work: runs before it is in user mode again
- * @sensor: it will be held by; referenced
- * @place: enum ulp_place
- * @next: in ulp_sensor.trips
- */
-struct ulp_trip {
-	struct callback_head work;
-	struct ulp_sensor *sensor;
-	u32 place;
-	struct ulp_trip *next;
-};
-
-/**
- * struct ulp_armed - an armed file
- * @probe: the breakpoint in it
- * @sensor: it belongs to
- * @file: keeps the file system of the inode mounted
- * @list: in ulp_sensor.armed
- */
-struct ulp_armed {
-	struct ulp_probe probe;
-	struct ulp_sensor *sensor;
-	struct file *file;
-	struct list_head list;
-};
-
-/**
- * struct ulp_held - a thread that is held, on its own stack
- * @list: in ulp_sensor.held
- * @wait: where it sleeps
- * @task: it
- * @ticket: names the hold
- * @place: enum ulp_place
- * @told: read() has given it out
- * @free: it may go on
- */
-struct ulp_held {
-	struct list_head list;
-	wait_queue_head_t wait;
-	struct task_struct *task;
-	u64 ticket;
-	u32 place;
-	bool told;
-	bool free;
-};
-
-/**
- * struct ulp_sensor - state behind the sensor's file descriptor
- * @missed: threads that passed, since read() told so last
- * @refs: one of the file, one of each trip
- * @arming: one call of arm at a time
- * @owner: process that is never held
- * @timeout: longest hold, in jiffies
- * @lock: all below
- * @armed: files
- * @nr_armed: of @armed
- * @held: threads, oldest first
- * @serial: of the last ticket
- * @deaf: time was up once: nobody is held until the holder shows life again
- * @closed: nobody is held any more
- * @readers: wait for news
- * @trips_lock: protects @trips; taken by probes
- * @trips: free ones
- * @trip: all of them
- */
-struct ulp_sensor {
-	atomic64_t missed;
-	refcount_t refs;
-	struct mutex arming;	/* see above */
-	pid_t owner;
-	unsigned long timeout;
-	spinlock_t lock;	/* see above */
-	struct list_head armed;
-	u32 nr_armed;
-	struct list_head held;
-	u64 serial;
-	bool deaf;
-	bool closed;
-	wait_queue_head_t readers;
-	raw_spinlock_t trips_lock;	/* see above */
-	struct ulp_trip *trips;
-	struct ulp_trip trip[];
-};
-
 /* There is one in the machine. */
 static atomic_t ulp_sensors = ATOMIC_INIT(0);
 
@@ -135,166 +32,13 @@ bool ulp_sensor_works(void)
 	return ulp_compat.task_work_add && ulp_compat.exec_probe && IS_ENABLED(CONFIG_UPROBES);
 }
 
-static void ulp_sensor_put(struct ulp_sensor *sensor)
+void ulp_sensor_put(struct ulp_sensor *sensor)
 {
 	if (!refcount_dec_and_test(&sensor->refs))
 		return;
 	kvfree(sensor);
 	module_put(THIS_MODULE);
 }
-
-/* ---- a thread is held ---- */
-
-/* A program whose dynamic linker is armed comes to that place later. */
-static bool ulp_sensor_sees_linker(struct ulp_sensor *sensor)
-{
-	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
-	struct ulp_armed *armed;
-	bool found = false;
-
-	if (mmap_read_lock_killable(mm))
-		return true;	/* it dies */
-	for (vma = find_vma(mm, 0); vma && !found; vma = find_vma(mm, vma->vm_end)) {
-		if (!vma->vm_file || !(vma->vm_flags & VM_EXEC))
-			continue;
-		spin_lock(&sensor->lock);
-		list_for_each_entry(armed, &sensor->armed, list)
-			found |= armed->probe.inode == file_inode(vma->vm_file);
-		spin_unlock(&sensor->lock);
-	}
-	mmap_read_unlock(mm);
-	return found;
-}
-
-/* Lists the thread; false if it is not to be held. */
-static bool ulp_sensor_list(struct ulp_sensor *sensor, struct ulp_held *held)
-{
-	bool listed;
-
-	spin_lock(&sensor->lock);
-	listed = !sensor->closed && !sensor->deaf;
-	if (listed) {
-		held->ticket = ++sensor->serial;
-		list_add_tail(&held->list, &sensor->held);
-	} else {
-		atomic64_inc(&sensor->missed);
-	}
-	spin_unlock(&sensor->lock);
-	wake_up(&sensor->readers);
-	return listed;
-}
-
-/* Whether it goes although nobody let it. */
-static bool ulp_sensor_unlist(struct ulp_sensor *sensor, struct ulp_held *held)
-{
-	bool overdue;
-
-	spin_lock(&sensor->lock);
-	list_del(&held->list);
-	overdue = !held->free && !fatal_signal_pending(current);
-	if (overdue) {
-		sensor->deaf = true;
-		atomic64_inc(&sensor->missed);
-	}
-	spin_unlock(&sensor->lock);
-	if (overdue)
-		wake_up(&sensor->readers);
-	return overdue;
-}
-
-static void ulp_sensor_hold(struct ulp_sensor *sensor, u32 place)
-{
-	struct ulp_held held = { .task = current, .place = place };
-	u64 began = ktime_get_ns();
-	long left = sensor->timeout;
-
-	init_waitqueue_head(&held.wait);
-	if (!ulp_sensor_list(sensor, &held))
-		return;
-	___wait_event(held.wait, READ_ONCE(held.free) || !left, ULP_PARKED, 0, 0,
-		      left = schedule_timeout(left));
-	if (!ulp_sensor_unlist(sensor, &held))
-		return;
-	began = ktime_get_ns() - began;
-	pr_warn_ratelimited("%s (pid %d): held for %llu ms and let go: no answer to the sensor\n",
-			    current->comm, task_tgid_nr(current),
-			    div_u64(began, NSEC_PER_MSEC));
-	ulp_event_overdue(place, began);
-}
-
-static struct ulp_trip *ulp_trip_get(struct ulp_sensor *sensor)
-{
-	struct ulp_trip *trip;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&sensor->trips_lock, flags);
-	trip = sensor->trips;
-	if (trip)
-		sensor->trips = trip->next;
-	raw_spin_unlock_irqrestore(&sensor->trips_lock, flags);
-	return trip;
-}
-
-static void ulp_trip_put(struct ulp_trip *trip)
-{
-	struct ulp_sensor *sensor = trip->sensor;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&sensor->trips_lock, flags);
-	trip->next = sensor->trips;
-	sensor->trips = trip;
-	raw_spin_unlock_irqrestore(&sensor->trips_lock, flags);
-}
-
-/* In the thread, on its way to user mode or in its exit. */
-static void ulp_trip_end(struct callback_head *work)
-{
-	struct ulp_trip *trip = container_of(work, struct ulp_trip, work);
-	struct ulp_sensor *sensor = trip->sensor;
-	u32 place = trip->place;
-
-	ulp_trip_put(trip);
-	if (current->mm && ulp_task_lives_in(current, current->mm) &&
-	    !(place == ULP_PLACE_EXEC && ulp_sensor_sees_linker(sensor)))
-		ulp_sensor_hold(sensor, place);
-	ulp_sensor_put(sensor);
-}
-
-/* Called by the probes, in the thread; atomic. */
-static void ulp_trip_begin(struct ulp_sensor *sensor, u32 place)
-{
-	struct ulp_trip *trip;
-
-	if (READ_ONCE(sensor->closed) || task_tgid_nr(current) == sensor->owner)
-		return;
-	trip = ulp_trip_get(sensor);
-	if (!trip) {
-		atomic64_inc(&sensor->missed);
-		return;
-	}
-	trip->place = place;
-	refcount_inc(&sensor->refs);
-	init_task_work(&trip->work, ulp_trip_end);
-	if (ulp_task_work_add(current, &trip->work)) {
-		/* It exits; the reference is not the last: we are in a probe. */
-		ulp_trip_put(trip);
-		ulp_sensor_put(sensor);
-	}
-}
-
-static void ulp_sensor_exec_probe(void *data, struct task_struct *task, pid_t old_pid,
-				  struct linux_binprm *bprm)
-{
-	ulp_trip_begin(data, ULP_PLACE_EXEC);
-}
-
-static void ulp_sensor_link_probe(struct ulp_probe *probe)
-{
-	ulp_trip_begin(container_of(probe, struct ulp_armed, probe)->sensor, ULP_PLACE_LINK);
-}
-
-/* ---- what its holder does ---- */
 
 static void ulp_armed_free(struct ulp_armed *armed)
 {
@@ -480,100 +224,4 @@ int ulp_sensor_arm(struct ulp_sensor *sensor, int fd, u64 offset)
 	if (err)
 		fput(file);
 	return err;
-}
-
-/* That it was asked shows that its holder is alive, whatever the answer. */
-int ulp_sensor_done(struct ulp_sensor *sensor, u64 ticket)
-{
-	struct ulp_held *held;
-	int err = -ENOENT;
-
-	spin_lock(&sensor->lock);
-	sensor->deaf = false;
-	list_for_each_entry(held, &sensor->held, list) {
-		if (held->ticket != ticket)
-			continue;
-		WRITE_ONCE(held->free, true);
-		wake_up(&held->wait);
-		err = 0;
-		break;
-	}
-	spin_unlock(&sensor->lock);
-	return err;
-}
-
-/* ---- reading ---- */
-
-static u32 ulp_sensor_take(struct ulp_sensor *sensor, struct ulp_load *loads, u32 max)
-{
-	struct pid_namespace *ns = task_active_pid_ns(current);
-	u64 missed = atomic64_xchg(&sensor->missed, 0);
-	struct ulp_held *held;
-	u32 nr = 0;
-
-	if (missed)
-		loads[nr++] = (struct ulp_load){
-			.size = sizeof(*loads),
-			.place = ULP_PLACE_MISSED,
-			.ticket = missed,
-		};
-	spin_lock(&sensor->lock);
-	list_for_each_entry(held, &sensor->held, list) {
-		if (nr == max)
-			break;
-		if (held->told)
-			continue;
-		held->told = true;
-		loads[nr++] = (struct ulp_load){
-			.size = sizeof(*loads),
-			.place = held->place,
-			.ticket = held->ticket,
-			.pid = task_tgid_nr_ns(held->task, ns),
-			.tid = task_pid_nr_ns(held->task, ns),
-		};
-	}
-	spin_unlock(&sensor->lock);
-	return nr;
-}
-
-static bool ulp_sensor_has_news(struct ulp_sensor *sensor)
-{
-	bool news = atomic64_read(&sensor->missed);
-	struct ulp_held *held;
-
-	spin_lock(&sensor->lock);
-	list_for_each_entry(held, &sensor->held, list)
-		news |= !held->told;
-	spin_unlock(&sensor->lock);
-	return news;
-}
-
-ssize_t ulp_sensor_file_read(struct file *file, char __user *user, size_t size, loff_t *pos)
-{
-	struct ulp_sensor *sensor = file->private_data;
-	struct ulp_load loads[ULP_TELL_BATCH];
-	u32 nr, max = min_t(size_t, size / sizeof(*loads), ARRAY_SIZE(loads));
-	int err;
-
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (!max)
-		return -EINVAL;
-	while (!(nr = ulp_sensor_take(sensor, loads, max))) {
-		if (file->f_flags & O_NONBLOCK)
-			return -EAGAIN;
-		err = wait_event_interruptible(sensor->readers, ulp_sensor_has_news(sensor));
-		if (err)
-			return err;
-	}
-	/* Those that cannot be told are let go when their time is up. */
-	return copy_to_user(user, loads, nr * sizeof(*loads)) ? -EFAULT : nr * sizeof(*loads);
-}
-
-__poll_t ulp_sensor_file_poll(struct file *file, poll_table *wait)
-{
-	struct ulp_sensor *sensor = file->private_data;
-
-	poll_wait(file, &sensor->readers, wait);
-	return ulp_sensor_has_news(sensor) ? EPOLLIN | EPOLLRDNORM : 0;
 }

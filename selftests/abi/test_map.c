@@ -305,6 +305,60 @@ TEST_F(map, uncommitted_goes_of_killed)
 	raw_kill(pid);
 }
 
+#define MAPPINGS	12
+
+/* Sleeps above an address in each of the mappings that are there once told to. */
+static void remembers(struct raw_shared *shared)
+{
+	volatile uint64_t words[MAPPINGS];
+	unsigned int i;
+
+	shared->ready = 1;
+	while (!shared->value)
+		usleep(500);
+	for (i = 0; i < MAPPINGS; i++)
+		words[i] = FREE_ADDR + 2 * i * RAW_PAGE + 1;
+	shared->command = 1;
+	for (;;)
+		pause();
+}
+
+/* For how long the session is closed that has @nr mappings with a thread in each. */
+static uint64_t ns_to_close(unsigned int nr)
+{
+	struct raw_shared *shared = raw_shared_new();
+	pid_t pid = raw_victim(remembers, shared);
+	int session = raw_session(pid);
+	uint64_t ns = 0;
+	unsigned int i;
+
+	shared->value = 1;
+	if (!RAW_WAIT(shared->command))
+		goto out;
+	for (i = 0; i < nr; i++)
+		if (raw_map(session, -1, FREE_ADDR + 2 * i * RAW_PAGE, RAW_PAGE, ULP_MAP_EXEC))
+			goto out;
+	ns = raw_now();
+	close(session);
+	ns = raw_now() - ns;
+	for (i = 0; i < nr; i++)
+		if (!*mapped(pid, FREE_ADDR + 2 * i * RAW_PAGE, NULL))
+			ns = 0;
+out:
+	raw_kill(pid);
+	return ns;
+}
+
+/* Who closes a session waits for the threads in its mappings: once, not for each. */
+TEST_F(map, wait_is_for_all)
+{
+	uint64_t one = ns_to_close(1), all = ns_to_close(MAPPINGS);
+
+	ASSERT_NE(0, one);
+	ASSERT_NE(0, all);
+	EXPECT_GT(MAPPINGS / 3 * one, all);
+}
+
 /* Its inode is not that of the mapping, where the root is an overlay. */
 TEST_F(map, uncommitted_of_overlay_goes)
 {

@@ -12,6 +12,7 @@
 #include "raw_threads.h"
 
 #define FREE_ADDR	0x200000000000UL
+#define TABLE_SIZE	(ULP_UNIVERSE_WORDS * sizeof(uint64_t))
 #define THREADS		3		/* of the victim */
 #define GOES_ON		100		/* passings that nothing has */
 #define LEASE_TIME	"/proc/sys/fs/lease-break-time"
@@ -24,9 +25,9 @@ static const char * const events[] = {
 };
 
 /* What is done, each by a process of its own. */
-enum op { TRANSACT, MAP, UNMAP, CLOSE };
+enum op { TRANSACT, MAP, UNMAP, MEMBERS, CLOSE };
 
-static const char * const ops[] = { "transact", "map", "unmap", "close" };
+static const char * const ops[] = { "transact", "map", "unmap", "members", "close" };
 
 /**
  * struct step - where, and how it ends
@@ -73,6 +74,12 @@ static const struct step {
 	{ UNMAP, ULP_FAULT_THAWED, 0, 0, false, true, 0 },
 	{ UNMAP, ULP_FAULT_UNMAP, 0, 0, false, true, 0 },
 	{ UNMAP, ULP_FAULT_COPY_RESULT, 1, 1, false, true, 0 },
+
+	/* the memory of a target without threads may stay a while: it is gone all the same */
+	{ MEMBERS, ULP_FAULT_COPY_RESULT, 0, 1, false, true, -ESRCH },
+	{ MEMBERS, ULP_FAULT_PIN, 0, 0, false, true, -ESRCH },
+	{ MEMBERS, ULP_FAULT_ALLOC, 0, 0, false, true, -ESRCH },
+	{ MEMBERS, ULP_FAULT_COPY_RESULT, 1, 1, false, true, 0 },
 
 	/* nobody is told, and nothing is left */
 	{ CLOSE, ULP_FAULT_ALLOC, 0, 0, false, true, 0 },
@@ -211,6 +218,7 @@ static void on_signal(int sig)
 static int do_op(enum op op, int session, uint32_t backend, uint32_t from)
 {
 	struct ulp_transact args = raw_transact_args();
+	struct ulp_members members = { .size = sizeof(members), .table = FREE_ADDR };
 	struct ulp_unmap unmap;
 
 	switch (op) {
@@ -222,6 +230,8 @@ static int do_op(enum op op, int session, uint32_t backend, uint32_t from)
 		return raw_map(session, -1, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC);
 	case UNMAP:
 		return raw_unmap(session, FREE_ADDR, RAW_PAGE, &unmap);
+	case MEMBERS:
+		return raw_ioctl(session, ULP_MEMBERS, &members);
 	default:
 		return close(session) ? -errno : 0;
 	}
@@ -233,6 +243,7 @@ static int call(pid_t pid, const struct step *step, uint32_t passing, uint32_t b
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	struct ulp_transact args = raw_transact_args();
+	bool table = step->op == MEMBERS;
 	int ret, session = raw_session(pid);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -240,8 +251,9 @@ static int call(pid_t pid, const struct step *step, uint32_t passing, uint32_t b
 	sigaction(SIGUSR1, &action, NULL);
 	args.flags = ULP_TRANSACT_COMMIT_MAPS;
 	if (session < 0 ||
-	    (step->op != MAP && raw_map(session, -1, FREE_ADDR, RAW_PAGE, ULP_MAP_EXEC)) ||
-	    (step->op == UNMAP && raw_transact(session, &args)) ||
+	    (step->op != MAP && raw_map(session, -1, FREE_ADDR, table ? TABLE_SIZE : RAW_PAGE,
+					table ? ULP_MAP_WRITE : ULP_MAP_EXEC)) ||
+	    ((step->op == UNMAP || table) && raw_transact(session, &args)) ||
 	    raw_debug(session, ULP_DEBUG_PAUSE, step->point, passing, NULL))
 		return 1;
 	ret = do_op(step->op, session, backend, 1);
@@ -331,6 +343,8 @@ static int more_maps(enum op op, bool done)
 		return done;
 	case UNMAP:
 		return !done;
+	case MEMBERS:
+		return 1;	/* the table */
 	default:
 		return 0;	/* the caller has ended, and had not committed it */
 	}

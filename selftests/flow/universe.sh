@@ -32,8 +32,9 @@ switching() {
 		summary.failed=0 summary.success=0
 }
 
+# finish [OPTION...]
 finish() {
-	tool 0 finish --json -p "${PID[$VICTIM]}"
+	tool 0 finish --json -p "${PID[$VICTIM]}" "$@"
 	json results.0.status=success results.0.waiting=0 summary.success=1
 }
 
@@ -182,6 +183,35 @@ test_revert() {
 	expect "$STAY_NEW" leave 0
 	finish
 	expect "$OLD" part 0
+	state_is reverted 0
+	end_victim
+}
+
+# The machine is stopped instead of the target's threads.
+test_stop_machine() {
+	local by=--backend=stop-machine
+	begin_victim
+	new_thread 0
+	new_thread 1
+	expect "$OLD" stay 0
+	switching apply $by
+	json results.0.backend=stop-machine "results.0.blocker.tid=${TID[0]}"
+	expect "$NEW" part 1
+	expect "$OLD" part 0
+	new_thread 2
+	expect "$NEW" stay 2
+	expect "$STAY_OLD" leave 0
+	finish $by
+	json results.0.backend=stop-machine
+	expect "$NEW" part 0
+	entry_is new
+	switching revert $by
+	json results.0.backend=stop-machine "results.0.blocker.tid=${TID[2]}"
+	expect "$OLD" part 1
+	expect "$NEW" part 2
+	expect "$STAY_NEW" leave 2
+	finish $by
+	expect "$OLD" part 2
 	state_is reverted 0
 	end_victim
 }
@@ -409,6 +439,7 @@ test_never_mixed() {
 }
 
 need_module
-run_tests test_nobody_inside test_one_stays test_waits test_revert test_turned_round \
-	test_one_at_a_time test_fork test_tool_and_module_go test_ended test_shared_pointer \
-	test_no_pointer test_interrupted_in_entry test_coroutines test_stacked test_original test_never_mixed
+run_tests test_nobody_inside test_one_stays test_waits test_revert test_stop_machine \
+	test_turned_round test_one_at_a_time test_fork test_tool_and_module_go test_ended \
+	test_shared_pointer test_no_pointer test_interrupted_in_entry test_coroutines test_stacked \
+	test_original test_never_mixed

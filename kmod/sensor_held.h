@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What sensor.c and sensor_held.c share: the sensor, its places and its threads.
+ */
+#ifndef ULP_SENSOR_HELD_H
+#define ULP_SENSOR_HELD_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/task_work.h>
+#include <linux/wait.h>
+#include "compat.h"
+
+/**
+ * struct ulp_trip - a thread that has met a probe
+ * @work: runs before it is in user mode again
+ * @sensor: it will be held by; referenced
+ * @place: enum ulp_place
+ * @next: in ulp_sensor.trips
+ */
+struct ulp_trip {
+	struct callback_head work;
+	struct ulp_sensor *sensor;
+	u32 place;
+	struct ulp_trip *next;
+};
+
+/**
+ * struct ulp_armed - an armed file
+ * @probe: the breakpoint in it
+ * @sensor: it belongs to
+ * @file: keeps the file system of the inode mounted
+ * @list: in ulp_sensor.armed
+ */
+struct ulp_armed {
+	struct ulp_probe probe;
+	struct ulp_sensor *sensor;
+	struct file *file;
+	struct list_head list;
+};
+
+/**
+ * struct ulp_held - a thread that is held, on its own stack
+ * @list: in ulp_sensor.held
+ * @wait: where it sleeps
+ * @task: it
+ * @ticket: names the hold
+ * @place: enum ulp_place
+ * @told: read() has given it out
+ * @free: it may go on
+ */
+struct ulp_held {
+	struct list_head list;
+	wait_queue_head_t wait;
+	struct task_struct *task;
+	u64 ticket;
+	u32 place;
+	bool told;
+	bool free;
+};
+
+/**
+ * struct ulp_sensor - state behind the sensor's file descriptor
+ * @missed: threads that passed, since read() told so last
+ * @refs: one of the file, one of each trip
+ * @arming: one call of arm at a time
+ * @owner: process that is never held
+ * @timeout: longest hold, in jiffies
+ * @lock: all below
+ * @armed: files
+ * @nr_armed: of @armed
+ * @held: threads, oldest first
+ * @serial: of the last ticket
+ * @deaf: time was up once: nobody is held until the holder shows life again
+ * @closed: nobody is held any more
+ * @readers: wait for news
+ * @trips_lock: protects @trips; taken by probes
+ * @trips: free ones
+ * @trip: all of them
+ */
+struct ulp_sensor {
+	atomic64_t missed;
+	refcount_t refs;
+	struct mutex arming;	/* see above */
+	pid_t owner;
+	unsigned long timeout;
+	spinlock_t lock;	/* see above */
+	struct list_head armed;
+	u32 nr_armed;
+	struct list_head held;
+	u64 serial;
+	bool deaf;
+	bool closed;
+	wait_queue_head_t readers;
+	raw_spinlock_t trips_lock;	/* see above */
+	struct ulp_trip *trips;
+	struct ulp_trip trip[];
+};
+
+void ulp_sensor_put(struct ulp_sensor *sensor);
+void ulp_trip_put(struct ulp_trip *trip);
+void ulp_sensor_exec_probe(void *data, struct task_struct *task, pid_t old_pid,
+			   struct linux_binprm *bprm);
+void ulp_sensor_link_probe(struct ulp_probe *probe);
+
+#endif /* ULP_SENSOR_HELD_H */
