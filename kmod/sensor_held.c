@@ -165,7 +165,7 @@ static void ulp_trip_begin(struct ulp_sensor *sensor, u32 place)
 }
 
 void ulp_sensor_exec_probe(void *data, struct task_struct *task, pid_t old_pid,
-				  struct linux_binprm *bprm)
+			   struct linux_binprm *bprm)
 {
 	ulp_trip_begin(data, ULP_PLACE_EXEC);
 }

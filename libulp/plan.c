@@ -270,9 +270,12 @@ static void result_fill(struct ulp_plan *plan, const struct ulp_transact *t)
 	struct ulp_result *r = plan->result;
 
 	r->attempts += t->out_attempts;
-	r->threads = t->out_threads;
-	r->backend = t->out_backend;
-	r->freeze_ns = t->out_freeze_ns;
+	/* one that came to no attempt says nothing of that */
+	if (t->out_attempts) {
+		r->threads = t->out_threads;
+		r->backend = t->out_backend;
+		r->freeze_ns = t->out_freeze_ns;
+	}
 	if (t->out_max_freeze_ns > r->max_freeze_ns)
 		r->max_freeze_ns = t->out_max_freeze_ns;
 	if (t->out_hold_ns > r->hold_ns)

@@ -27,7 +27,7 @@ struct round {
 	struct ulp_thread_state *threads;
 	char message[512];		/* about the first that waits */
 	struct ulp_result worst;	/* of the first that waits */
-	uint64_t max_freeze_ns;
+	struct ulp_result *result;	/* what all transactions tell, or NULL */
 };
 
 static int list_members(struct ulp_target *target, int session, uint64_t table,
@@ -68,6 +68,21 @@ static bool is_passing(int err)
 	       err == -ULP_E_TRACED;
 }
 
+static void add_result(struct round *round, const struct ulp_result *one)
+{
+	struct ulp_result *all = round->result;
+
+	if (!all || !one->attempts)
+		return;
+	all->attempts += one->attempts;
+	all->backend = one->backend;
+	all->freeze_ns = one->freeze_ns;
+	if (one->max_freeze_ns > all->max_freeze_ns)
+		all->max_freeze_ns = one->max_freeze_ns;
+	if (one->hold_ns > all->hold_ns)
+		all->hold_ns = one->hold_ns;
+}
+
 static int advance(struct ulp_target *target, int session, const struct ulp_found *found,
 		   struct round *round, struct ulp_thread_state *thread)
 {
@@ -82,8 +97,7 @@ static int advance(struct ulp_target *target, int session, const struct ulp_foun
 	if (!err)
 		err = ulp_plan_run(&plan, session, &options, round->deadline);
 	ulp_plan_free(&plan);
-	if (result.max_freeze_ns > round->max_freeze_ns)
-		round->max_freeze_ns = result.max_freeze_ns;
+	add_result(round, &result);
 	if (err == -ENOENT)
 		err = 0;
 	if (!is_passing(err)) {
@@ -109,8 +123,7 @@ static int end(struct ulp_target *target, int session, const struct ulp_found *f
 	if (!err)
 		err = ulp_plan_run(&plan, session, round->options, round->deadline);
 	ulp_plan_free(&plan);
-	if (result.max_freeze_ns > round->max_freeze_ns)
-		round->max_freeze_ns = result.max_freeze_ns;
+	add_result(round, &result);
 	if (!err)
 		round->done = true;
 	return err;
@@ -209,7 +222,7 @@ static int still_switching(struct ulp_target *target, const struct round *round,
 int ulp_switching_finish(struct ulp_target *target, const struct ulp_options *options,
 			 uint64_t deadline, struct ulp_result *result)
 {
-	struct round round = { .options = options, .deadline = deadline };
+	struct round round = { .options = options, .deadline = deadline, .result = result };
 	uint64_t pause = PAUSE_NS;
 	unsigned int stale = 0;
 	int err;
@@ -221,6 +234,8 @@ int ulp_switching_finish(struct ulp_target *target, const struct ulp_options *op
 		if (err && err != -ULP_E_TRACED && (err != -ESTALE || stale == STALE_MAX))
 			break;
 		result->waiting = (uint32_t)round.waiting;
+		if (round.nr)
+			result->threads = (uint32_t)round.nr;
 		if (round.done)
 			break;
 		/* All have switched in this round: once more for the entries. */
@@ -241,8 +256,6 @@ int ulp_switching_finish(struct ulp_target *target, const struct ulp_options *op
 		err = ulp_err(target->ctx, -ULP_E_CHANGING,
 			      "%s (pid %d): it changed each time between reading and switching; try again",
 			      target->name, target->pid);
-	if (round.max_freeze_ns > result->max_freeze_ns)
-		result->max_freeze_ns = round.max_freeze_ns;
 	free(round.threads);
 	if (!err && ulp_target_refresh(target))
 		ulp_log(target->ctx, ULP_LOG_DEBUG, "%s", ulp_error(target->ctx));

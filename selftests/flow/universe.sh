@@ -202,7 +202,7 @@ test_stop_machine() {
 	expect "$NEW" stay 2
 	expect "$STAY_OLD" leave 0
 	finish $by
-	json results.0.backend=stop-machine
+	json results.0.backend=stop-machine results.0.threads=4
 	expect "$NEW" part 0
 	entry_is new
 	switching revert $by
