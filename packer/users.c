@@ -200,23 +200,34 @@ static bool is_exported(const struct object *target, uint64_t addr)
 	return false;
 }
 
+/* A library's own code finds it by its name, which tells no address. */
+static bool is_exported_name(const struct object *target, const char *name)
+{
+	for (size_t i = 0; i < target->nr_symbols; i++)
+		if (target->symbols[i].exported && !strcmp(target->symbols[i].name, name))
+			return true;
+	return false;
+}
+
 static bool check_constant(const struct part *part, const struct piece *piece)
 {
 	const struct piece *orig = piece->twin;
 	struct extent extent = { orig->addr, orig->addr + orig->size };
-	const char *why;
+	const char *why, *todo = "give the objects of all that use it";
 
-	if (!orig->found)
-		why = "where the old one is in the target is not known";
-	else
-		why = other_user(part, extent, OTHERS_NOT_REPLACED);
-	if (!why && !part->target->executable && piece->symbol->visibility == STV_DEFAULT &&
-	    is_exported(part->target, orig->addr))
+	if (!part->target->executable && piece->symbol->visibility == STV_DEFAULT &&
+	    is_exported_name(part->target, piece->name)) {
 		why = "it is exported, others may use it";
+		todo = "keep it as it is, and give the changed code one of another name";
+	} else if (!orig->found) {
+		why = "where the old one is in the target is not known";
+	} else {
+		why = other_user(part, extent, OTHERS_NOT_REPLACED);
+	}
 	if (!why)
 		return true;
 	error("%s: the content of '%s' changed, and %s", piece->unit->name, piece->name, why);
-	message(MESSAGE_NOTE, "give the objects of all that use it");
+	message(MESSAGE_NOTE, "%s", todo);
 	return false;
 }
 

@@ -370,6 +370,24 @@ test_used_elsewhere() {
 	refused_diff "content of 'table' changed" "the code at 0x"
 }
 
+# ... or that others find by its name, as this library's own code does.
+test_exported_constant() {
+	objects x <<-END
+	static int zero(int x) { return 0; }
+	static int same(int x) { return x; }
+	struct calls { int (*call)(int); };
+	#ifdef FIXED
+	const struct calls calls = { same };
+	#else
+	const struct calls calls = { zero };
+	#endif
+	const struct calls *f(void) { return &calls; }
+	int g(int x) { return f()->call(x) + zero(x) + same(x); }
+	END
+	target x
+	refused_diff "content of 'calls' changed, and it is exported"
+}
+
 test_thread_local() {
 	objects x <<-END
 	#ifdef FIXED
@@ -515,5 +533,6 @@ test_damaged() {
 run_tests test_nothing test_inlined_everywhere test_constants test_nameless \
 	test_nameless_variable test_two_units test_new_unit \
 	test_found test_proofs test_same_looks test_not_the_same_source test_variables \
-	test_ambiguous test_pointed_to test_used_elsewhere test_thread_local test_constructors test_no_sections \
+	test_ambiguous test_pointed_to test_used_elsewhere test_exported_constant \
+	test_thread_local test_constructors test_no_sections \
 	test_new_copy test_exceptions test_usage test_damaged
