@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Types as the debug information of an object has them.  types.c reads them,
- * layout.c compares those of the two objects of a pair.
+ * Types as the debug information of an object has them.  types.c reads all, type_text.c
+ * says what one is, layout.c compares those of the two objects of a pair.
  */
 #ifndef PACKER_TYPES_H
 #define PACKER_TYPES_H
@@ -49,12 +49,22 @@ struct types {
 bool types_read(const char *path, struct types *types);
 void types_free(struct types *types);
 const struct type *types_find(const struct types *types, const char *name);
-/* A type for people, and for comparing: names of structures stand for them. */
-const char *type_text(Dwarf_Die *die);
-/* The type that @die, a variable or the like, is of; false: none, or void. */
-bool type_of(Dwarf_Die *die, Dwarf_Die *type);
 /* Calls @visit for all that @die, a function, has in its frame, inlined functions' too. */
 typedef void type_visit(Dwarf_Die *variable, void *data);
 void types_in_function(Dwarf_Die *die, type_visit *visit, void *data);
+
+/* type_text.c */
+/* A type for people, and for comparing: names of structures stand for them. */
+const char *type_text(Dwarf_Die *die);
+/* Adds what a structure or the like has. */
+void type_members(Dwarf_Die *die, struct type *type);
+/* The type that @die, a variable or the like, is of; false: none, or void. */
+bool type_of(Dwarf_Die *die, Dwarf_Die *type);
+bool type_is_aggregate(Dwarf_Die *die);
+/* A structure that only @die, its typedef, has a name for. */
+bool type_named_by(Dwarf_Die *die, Dwarf_Die *type);
+bool type_number(Dwarf_Die *die, unsigned int name, uint64_t *value);
+/* The first operation of a location. */
+bool type_operation(Dwarf_Die *die, unsigned int name, Dwarf_Op *operation);
 
 #endif /* PACKER_TYPES_H */
