@@ -453,22 +453,40 @@ static bool check_pair(struct checked *checked)
 	return good;
 }
 
+static bool refuse_hidden(const struct checked *checked)
+{
+	const char *flag = checked->orig.hidden ? checked->orig.hidden : checked->patched.hidden;
+
+	error("%s: the types of its debug information are in other places (%s): whether they changed is not seen",
+	      checked->pair->patched.name, flag);
+	message(MESSAGE_NOTE,
+		"compile both versions with -fno-debug-types-section -gno-split-dwarf");
+	return false;
+}
+
 bool check_layouts(const struct part *part)
 {
 	struct checked checked = { .part = part };
 	const char *without = NULL;
-	bool good = true;
+	bool good = true, both;
 
 	for (size_t i = 0; i < part->pairs->nr; i++) {
 		checked.pair = &part->pairs->pairs[i];
 		if (checked.pair->absent || checked.pair->same || !checked.pair->orig.path ||
 		    !checked.pair->patched.path)
 			continue;
-		if (!types_read(checked.pair->orig.path, &checked.orig))
+		both = true;
+		if (!types_read(checked.pair->orig.path, &checked.orig)) {
 			without = checked.pair->orig.path;
-		if (!types_read(checked.pair->patched.path, &checked.patched))
+			both = false;
+		}
+		if (!types_read(checked.pair->patched.path, &checked.patched)) {
 			without = checked.pair->patched.path;
-		if (checked.orig.dwarf && checked.patched.dwarf)
+			both = false;
+		}
+		if (checked.orig.hidden || checked.patched.hidden)
+			good &= refuse_hidden(&checked);
+		else if (both)
 			good &= check_pair(&checked);
 		types_free(&checked.orig);
 		types_free(&checked.patched);

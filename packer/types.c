@@ -173,6 +173,47 @@ static int no_debug_file(Dwfl_Module *module, void **data, const char *name, Dwa
 	return -1;
 }
 
+/* One unit with all its types is what is read: not units for types, nor another file. */
+static const char *hides_types(Elf *elf)
+{
+	Elf_Scn *scn = NULL;
+	size_t names, units = 0;
+	GElf_Shdr shdr;
+
+	if (!elf || elf_getshdrstrndx(elf, &names))
+		return NULL;
+	while ((scn = elf_nextscn(elf, scn))) {
+		const char *name = gelf_getshdr(scn, &shdr) ?
+			elf_strptr(elf, names, shdr.sh_name) : NULL;
+
+		if (!name)
+			continue;
+		units += !strcmp(name, ".debug_info");
+		if (!strcmp(name, ".debug_types") || units > 1)
+			return "-fdebug-types-section";
+	}
+	return NULL;
+}
+
+static bool is_split(Dwarf_Die *unit)
+{
+	return dwarf_tag(unit) == DW_TAG_skeleton_unit || dwarf_hasattr(unit, DW_AT_dwo_name) ||
+	       dwarf_hasattr(unit, DW_AT_GNU_dwo_name);
+}
+
+/* Lines and functions only: -g1 */
+static bool has_types(Dwarf_Die *unit)
+{
+	Dwarf_Die child, type;
+
+	if (!dwarf_child(unit, &child))
+		do {
+			if (dwarf_tag(&child) != DW_TAG_subprogram || type_of(&child, &type))
+				return true;
+		} while (!dwarf_siblingof(&child, &child));
+	return false;
+}
+
 bool types_read(const char *path, struct types *types)
 {
 	static const Dwfl_Callbacks callbacks = {
@@ -183,6 +224,7 @@ bool types_read(const char *path, struct types *types)
 	Dwfl_Module *module;
 	Dwarf_Off next, offset = 0;
 	Dwarf_Addr bias;
+	bool typed = false;
 	size_t header;
 	Dwarf_Die die;
 
@@ -194,13 +236,18 @@ bool types_read(const char *path, struct types *types)
 	module = dwfl_report_offline(types->dwfl, "", path, -1);
 	dwfl_report_end(types->dwfl, NULL, NULL);
 	types->dwarf = module ? dwfl_module_getdwarf(module, &bias) : NULL;
+	types->hidden = module ? hides_types(dwfl_module_getelf(module, &bias)) : NULL;
 	while (types->dwarf && !dwarf_nextcu(types->dwarf, offset, &next, &header, NULL, NULL,
 					     NULL)) {
-		if (dwarf_offdie(types->dwarf, offset + header, &die))
+		if (dwarf_offdie(types->dwarf, offset + header, &die)) {
+			if (is_split(&die))
+				types->hidden = "-gsplit-dwarf";
+			typed |= has_types(&die);
 			walk(&scope, &die);
+		}
 		offset = next;
 	}
-	return types->dwarf;
+	return types->hidden || typed;
 }
 
 void types_free(struct types *types)

@@ -39,13 +39,14 @@ struct entity {
 struct types {
 	Dwfl *dwfl;
 	Dwarf *dwarf;
+	const char *hidden;		/* the flag by which types are in other places */
 	struct type *types;
 	size_t nr_types;
 	struct entity *functions, *variables;
 	size_t nr_functions, nr_variables;
 };
 
-/* False if the object has no debug information. */
+/* False if the object has no debug information of types. */
 bool types_read(const char *path, struct types *types);
 void types_free(struct types *types);
 const struct type *types_find(const struct types *types, const char *name);

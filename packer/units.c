@@ -263,8 +263,8 @@ bool units_compile(const struct scratch *scratch, enum tree tree, struct units *
 		   unsigned int parallel)
 {
 	/* Debug information changes no code; where it did, functions would not be found. */
-	static const char *const mode[] = { "-ffunction-sections", "-fdata-sections", "-g", "-c",
-					    NULL };
+	static const char *const mode[] = { "-ffunction-sections", "-fdata-sections", "-g",
+					    "-fno-debug-types-section", "-c", NULL };
 	static const char *const assembly[] = { "-c", NULL };
 	struct command *commands = xcalloc(units->nr, sizeof(*commands));
 	struct compilation *all = xcalloc(units->nr, sizeof(*all));

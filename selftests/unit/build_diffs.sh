@@ -246,6 +246,9 @@ test_layout() {
 	build 0 --diff fix.diff --new-layout step -o out.so -- make
 	says "warning: the layout of the type 'step' changed"
 	functions other
+	# wherever the build has its types
+	build 1 --diff fix.diff -o out.so -- make CFLAGS="-O2 -fno-inline -fdebug-types-section -gsplit-dwarf"
+	says "layout of the type 'step' changed: its member 'size'"
 }
 
 # may_trace - processes that are no children of ours

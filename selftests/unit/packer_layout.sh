@@ -383,6 +383,39 @@ test_without() {
 	done
 }
 
+# Types in sections or files of their own are not passed by.
+test_types_elsewhere() {
+	local flags
+	for flags in "-gdwarf-4 -fdebug-types-section" "-gdwarf-5 -fdebug-types-section" \
+		     "-gdwarf-4 -gsplit-dwarf" "-gdwarf-5 -gsplit-dwarf"; do
+		# shellcheck disable=SC2086
+		objects x $flags <<-END
+		struct inner { int a;
+		#ifdef FIXED
+			int more;
+		#endif
+		};
+		struct s { int first; struct inner in; long last; };
+		int g(struct s *s) { return s->last != 0; }
+		int f(struct s *s) { return s->in.a; }
+		int h(int x) { return x
+		#ifdef FIXED
+			+ 1
+		#endif
+			; }
+		END
+		target x
+		refused_diff "the types of its debug information are in other places (${flags#* })" \
+			"compile both versions with -fno-debug-types-section -gno-split-dwarf"
+	done
+	# lines only: as without
+	cp "$WORK/x.src" "$WORK/x.c"
+	objects x -g1 <"$WORK/x.c"
+	target x
+	made
+	says "warning: $WORK/x.fixed.o: no debug information"
+}
+
 # Damaged debug information: an error or not, but never a crash.
 test_damaged() {
 	local n status at size
@@ -412,4 +445,4 @@ test_damaged() {
 
 run_tests test_variable test_what_changed test_enumerations test_local test_heap test_opaque \
 	test_cxx test_virtual_table test_signatures test_signature_by_pointer test_variable_types \
-	test_without test_damaged
+	test_without test_types_elsewhere test_damaged
