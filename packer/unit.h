@@ -3,12 +3,16 @@
  * Translation units as relocatable objects, taken apart into pieces: one function,
  * variable, string or constant each, with what it refers to.
  *
- * Steps of diff.c, each one file: unit.c reads both objects of each pair, twins.c
- * pairs their pieces, change.c finds what differs, locate.c finds the
- * original code in the target by match.c, relaxed.c and bound.c, select.c takes
- * together what goes into the patch, meaning.c and names.c tell what all else is,
- * users.c and layout.c look for what cannot be replaced alone, link.c makes a
- * shared object of it.
+ * Steps of diff.c, in order:
+ *   unit.c, pieces.c, references.c	read both objects of each pair
+ *   twins.c				pairs their pieces
+ *   change.c				finds what differs
+ *   locate.c				finds the original code in the target, by
+ *					match.c, relaxed.c and bound.c
+ *   select.c				takes together what goes into the patch;
+ *					meaning.c and names.c tell what all else is
+ *   users.c, layout.c			look for what cannot be replaced alone
+ *   link.c, fields.c			make a shared object of it
  */
 #ifndef PACKER_UNIT_H
 #define PACKER_UNIT_H
@@ -122,13 +126,21 @@ struct pairs {
 bool unit_read(const char *path, const char *name, struct unit *unit);
 /* The piece a symbol of this name is in, any binding; NULL: none */
 struct unit_symbol *unit_symbol_named(const struct unit *unit, const char *name);
+
+/* pieces.c */
+bool unit_split(struct unit *unit);
+/* The piece with byte @at of a section, or else the last one before it. */
+struct piece *piece_at(const struct unit_section *section, int64_t at);
 /* The thunk that is at @at of a function, behind it, or NULL */
 struct unit_symbol *piece_thunk(const struct piece *piece, int64_t at);
+
+/* references.c */
+bool unit_read_references(struct unit *unit, Elf *elf);
 /* Bytes that a field of relocation type @type takes, 0 for unknown types */
 unsigned int reference_size(uint32_t type);
 const char *reference_name(uint32_t type);
 
-/* "name@version" taken apart; NULL: there is no version. */
+/* unit.c: "name@version" taken apart; NULL: there is no version. */
 const char *name_version(const char *name);
 bool same_without_version(const char *name, const char *plain);
 
