@@ -247,10 +247,17 @@ static void commit_pointers(struct locator *locator, struct piece *data)
 	}
 }
 
+/* Of a name: only assembly has some that are not at the start. */
+static uint64_t place_in_piece(const struct piece *piece, const char *name)
+{
+	return unit_symbol_named(piece->unit, name)->value - piece->start;
+}
+
 static void commit_reference(struct locator *locator, const struct piece *user,
 			     struct reference *reference, const struct bound *bound)
 {
 	struct piece *to = reference->piece;
+	uint64_t inside = 0;
 
 	if (!bound->known)
 		return;
@@ -266,18 +273,22 @@ static void commit_reference(struct locator *locator, const struct piece *user,
 	}
 	if (bound->imported)
 		return;
-	if (!to)
+	if (!to) {
 		to = global_piece(locator->pairs, false, reference->symbol->name);
+		inside = to ? place_in_piece(to, reference->symbol->name) : 0;
+	}
 	if (!to || to->found)
 		return;
 	if (to->kind == PIECE_CODE) {
+		if (inside)
+			return;	/* there may be more nops before it */
 		/* Of an indirect function others know the stub, not the resolver. */
 		if (reference->piece || !to->symbol || to->symbol->type != STT_GNU_IFUNC)
 			to->hint = bound->addr;
 		return;
 	}
 	to->found = true;
-	to->addr = bound->addr;
+	to->addr = bound->addr - inside;
 	to->proof = xasprintf("'%s' uses it", user->name);
 	if (to->kind == PIECE_DATA || to->kind == PIECE_CONST)
 		commit_pointers(locator, to);

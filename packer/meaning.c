@@ -230,28 +230,16 @@ static bool is_same_function(const struct piece *user, const struct reference *r
 	return leads_inside(user, reference);
 }
 
-/* A thunk that is behind a function of the target. */
-static bool target_thunk(const struct reference *reference, const struct piece *piece,
-			 struct meaning *meaning)
-{
-	const struct unit_symbol *thunk = piece_thunk(piece, reference->to), *old;
-
-	if (!thunk || !piece->twin)
-		return false;
-	old = unit_symbol_named(piece->twin->unit, thunk->name);
-	if (!old || !old->bound)
-		return false;
-	return target(meaning, old->addr - (thunk->value - piece->start));
-}
-
 static bool resolve_code(struct part *part, const struct piece *user,
 			 const struct reference *reference, struct piece *piece,
 			 struct meaning *meaning)
 {
 	if (reference->piece == piece && is_same_function(user, reference))
 		return own(part, user, piece, meaning);
-	if (reference->piece == piece && target_thunk(reference, piece, meaning))
+	if (reference->piece == piece && inside_thunk(reference, piece, meaning))
 		return true;
+	if (piece->twin && reference->piece == piece && reference->to)
+		return inside_code(part, user, reference, piece, meaning);
 	if (piece->twin)
 		return target_piece(part, user, piece, reference->symbol, meaning);
 	if (!piece->why && elsewhere(part, piece, meaning))
@@ -451,6 +439,7 @@ bool resolve_meaning(struct part *part, const struct piece *user,
 	}
 	piece = global_piece(part->pairs, true, symbol->name);
 	if (piece)
-		return resolve_piece(part, user, reference, piece, meaning);
+		return resolve_piece(part, user, reference, piece, meaning) &&
+		       inside_named(part, user, symbol->name, piece, meaning);
 	return resolve_name(part, user, symbol, is_thread_local(reference->type), meaning);
 }

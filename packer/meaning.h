@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What select.c, meaning.c and names.c share.
+ * What select.c, meaning.c, inside.c and names.c share.
  */
 #ifndef PACKER_MEANING_H
 #define PACKER_MEANING_H
@@ -38,5 +38,16 @@ bool names_stub(const struct part *part, uint64_t resolver, uint64_t *stub);
  * not export it: so does the target.  Static symbols do not count, where they can be told.
  */
 bool names_kept(const struct part *part, const char *name);
+
+/* inside.c */
+/* Code that another function has as its own end: only assembly has that. */
+bool inside_code(struct part *part, const struct piece *user, const struct reference *reference,
+		 const struct piece *piece, struct meaning *meaning);
+/* A thunk that is behind a function of the target; false: it is none. */
+bool inside_thunk(const struct reference *reference, const struct piece *piece,
+		  struct meaning *meaning);
+/* The name may be of a place inside of a piece of another unit: a label, or a thunk. */
+bool inside_named(struct part *part, const struct piece *user, const char *name,
+		  const struct piece *piece, struct meaning *meaning);
 
 #endif /* PACKER_MEANING_H */

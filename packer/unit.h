@@ -10,7 +10,8 @@
  *   locate.c				finds the original code in the target, by
  *					match.c, relaxed.c and bound.c
  *   select.c				takes together what goes into the patch;
- *					meaning.c and names.c tell what all else is
+ *					meaning.c, inside.c and names.c tell what all
+ *					else is
  *   users.c, layout.c			look for what cannot be replaced alone
  *   link.c, fields.c			make a shared object of it
  */

@@ -256,5 +256,96 @@ test_shared_variable() {
 	made --new-data _ZN3all5totalE
 }
 
+# leads_to NAME - the only relocation of the patch is of that place of the target
+leads_to() {
+	local want place
+	want=$(nm "$WORK/target.so" | awk -v name="$1" '$3 == name { print $1 }')
+	"$ULP_TOOL" dump "$WORK/patch.so" >"$WORK/dumped" || fail "cannot dump"
+	place=$(sed -n 's/^relocation: .* \(0x[^ ]*\) of target.so/\1/p' "$WORK/dumped")
+	[ $((place + 4)) = $((16#$want)) ] || fail "$place is not $1, $want: $(cat "$WORK/dumped")"
+}
+
+# A function whose end another one has as its own, in its own unit or another one: that is
+# at another distance in the target, where nops are more.
+test_shared_tail() {
+	local language=assembler-with-cpp define='
+		#define FUNCTION(name) .section .text.name,"ax"; .globl name; .type name,@function; \
+			name: .cfi_startproc
+		#define END(name) .cfi_endproc; .size name, .-name
+		.section .note.GNU-stack,""'
+	local tail='
+		FUNCTION(g)
+			imul $77, %edi, %eax
+		#ifdef SHIPPED
+			nopw 0(%rax)
+		#endif
+			test %edi, %edi
+			js tail
+			add $1, %eax
+		#if defined(FIXED) && defined(BOTH)
+			add $2, %eax
+		#endif
+			.globl tail
+			.hidden tail
+		tail:	xor $99, %eax
+			imul $1234567, %eax, %eax
+			ret
+			END(g)'
+	local user='
+		FUNCTION(f)
+		#ifdef FIXED
+			lea 2(%rdi), %eax
+		#else
+			lea 1(%rdi), %eax
+		#endif
+			.hidden tail
+			jmp tail
+			END(f)'
+	LANGUAGE=$language objects x <<<"$define$tail$user"
+	FLAGS=-DSHIPPED LANGUAGE=$language target x
+	made
+	replaces f
+	leads_to tail
+	LANGUAGE=$language objects x -DBOTH <<<"$define$tail$user"
+	FLAGS=-DSHIPPED LANGUAGE=$language target x
+	refused_diff "'f' leads into the middle of 'g', which the patch has anew"
+	LANGUAGE=$language objects x <<<"$define$user"
+	LANGUAGE=$language objects y <<<"$define$tail"
+	FLAGS=-DSHIPPED LANGUAGE=$language target x y
+	pair x y
+	differ 0 "${PAIRS[@]}"
+	leads_to tail
+}
+
+# One function of a megabyte.
+test_huge_function() {
+	LANGUAGE=assembler-with-cpp objects x <<-END
+		.section .text.f,"ax"
+		.globl f
+		.type f,@function
+	f:	.cfi_startproc
+		test %edi, %edi
+		je 1f
+		.rept 150000
+		imul \$77, %eax, %eax
+		xor %edi, %eax
+		add %edi, %eax
+		.endr
+	1:
+	#ifdef FIXED
+		inc %eax
+	#endif
+		ret
+		.cfi_endproc
+		.size f, .-f
+		.section .note.GNU-stack,""
+	END
+	LANGUAGE=assembler-with-cpp target x
+	strip "$WORK/target.so"
+	made
+	shows "function f f old 0x[0-9a-f]* 10[0-9]{5} new .*"
+}
+
 run_tests test_relaxed_register test_static_of_a_source test_static_of_another_source \
-	test_same_code_of_another_source test_folded_statics test_shared_variable
+	test_same_code_of_another_source test_folded_statics test_shared_variable \
+	test_shared_tail test_huge_function
