@@ -317,6 +317,42 @@ test_shared_tail() {
 	leads_to tail
 }
 
+# A new class of one unit has the thunk of a function of another one, changed or not, in its
+# table: not the function, which expects another object pointer.
+test_thunk_of_another_unit() {
+	local header='
+		#define HIDDEN __attribute__((visibility("hidden")))
+		struct HIDDEN named { virtual int name(int x) { return x; } int a = 1; };
+		struct HIDDEN sized { virtual int size(int x) = 0; int b = 2; };
+		struct HIDDEN square : named, sized { int size(int x) override; int c = 3; };' more
+	LANGUAGE=c++ CC=g++ objects x <<-END
+	$header
+	static __attribute__((noipa)) int call(sized &any, int x) { return any.size(x); }
+	#ifdef FIXED
+	struct HIDDEN fresh : square { int name(int x) override { return x + 7; } };
+	int f(int x) { fresh all; return call(all, x); }
+	#else
+	int f(int x) { square all; return call(all, x); }
+	#endif
+	END
+	for more in "" "+ 1"; do
+		LANGUAGE=c++ CC=g++ objects y <<-END
+		$header
+		#ifdef FIXED
+		int square::size(int x) { return x * 99 + b + c $more; }
+		#else
+		int square::size(int x) { return x * 99 + b + c; }
+		#endif
+		END
+		LANGUAGE=c++ CC=g++ target x y
+		pair x y
+		differ 0 "${PAIRS[@]}"
+		"$ULP_TOOL" dump "$WORK/patch.so" >"$WORK/dumped" || fail "cannot dump"
+		grep -q " 0x0*$(nm "$WORK/target.so" | awk '$3 ~ /^_ZThn.*size/ { sub("^0*", "", $1); print $1 }')+0x0 of target.so" \
+			"$WORK/dumped" || fail "no thunk: $(nm -n "$WORK/target.so" | grep size; cat "$WORK/dumped")"
+	done
+}
+
 # One function of a megabyte.
 test_huge_function() {
 	LANGUAGE=assembler-with-cpp objects x <<-END
@@ -348,4 +384,4 @@ test_huge_function() {
 
 run_tests test_relaxed_register test_static_of_a_source test_static_of_another_source \
 	test_same_code_of_another_source test_folded_statics test_shared_variable \
-	test_shared_tail test_huge_function
+	test_shared_tail test_thunk_of_another_unit test_huge_function
