@@ -93,7 +93,7 @@ static int find_objects(struct ulp_target *target, struct apply *apply)
 
 		if (!is_object(&target->objects[i], patch, &patch->raw_targets[0]))
 			continue;
-		objects = calloc(patch->nr_targets, sizeof(*objects));
+		objects = calloc(patch->nr_targets, sizeof(struct ulp_object *));
 		if (!objects)
 			return -ENOMEM;
 		objects[0] = &target->objects[i];
@@ -289,7 +289,7 @@ static int plan_function(struct ulp_target *target, struct ulp_plan *plan,
 	if (!err && f.island)
 		err = ulp_plan_write(plan, f.island, island_now, f.island_jump, f.island_length,
 				     "island of %s", name);
-	if (!err && memcmp(entry_now, f.entry_jump, f.entry_length))
+	if (!err && memcmp(entry_now, f.entry_jump, f.entry_length) != 0)
 		err = ulp_plan_write(plan, f.entry, entry_now, f.entry_jump, f.entry_length,
 				     "%s", name);
 	return err;

@@ -36,8 +36,7 @@ int ulp_session_open(struct ulp_target *target)
 			       target->name, target->pid);
 	session = ulp_sys_session_open(target->ctx->dev, target->mem);
 	if (session == -ESRCH)
-		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
-			       "%s (pid %d): it exited or called exec", target->name, target->pid);
+		return ulp_target_gone(target);
 	if (session == -EPERM || session == -EACCES)
 		return ulp_err(target->ctx, -ULP_E_PERMISSION,
 			       "%s (pid %d): ulp.ko refuses a session: %s (kernel lockdown, or other credentials than those the process was opened with)",
@@ -85,13 +84,6 @@ void ulp_result_give(struct ulp_target *target, int err, struct ulp_result *resu
 	memcpy(out, result, size);
 }
 
-static int another_tool(struct ulp_target *target)
-{
-	return ulp_err(target->ctx, -ULP_E_TRACED,
-		       "%s (pid %d): another tool is patching it; nothing was changed, try again",
-		       target->name, target->pid);
-}
-
 /* One time through; -ESTALE: again. */
 static int change_once(struct ulp_target *target, const struct ulp_change_ops *ops, void *arg,
 		       const struct ulp_options *options, uint64_t deadline,
@@ -118,16 +110,14 @@ static int change_once(struct ulp_target *target, const struct ulp_change_ops *o
 		err = session < 0 ? session : 0;
 	}
 	if (!err && !ulp_records_same(target))
-		err = another_tool(target);
+		err = ulp_target_busy(target);
 	if (!err && ops->map)
 		err = ops->map(target, session, arg);
 	if (!err)
 		err = ulp_plan_run(&plan, session, options, deadline);
 	/* Whatever it looked like to who met it first. */
 	if (err && err != -ULP_E_NO_PROCESS && !ulp_memory_alive(target))
-		err = ulp_err(target->ctx, -ULP_E_NO_PROCESS,
-			      "%s (pid %d): it exited or started another program", target->name,
-			      target->pid);
+		err = ulp_target_gone(target);
 	/* Closing it takes back what was mapped and not committed. */
 	if (session >= 0)
 		close(session);

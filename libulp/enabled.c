@@ -116,7 +116,7 @@ static int add_entry(struct ulp_enabled *list, const char *name)
 static int list_entries(struct ulp_enabled *list, int fd)
 {
 	struct dirent *entry;
-	int err = 0, own = dup(fd);
+	int err = 0, own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	DIR *dir = own < 0 ? NULL : fdopendir(own);
 
 	if (!dir) {
@@ -125,9 +125,11 @@ static int list_entries(struct ulp_enabled *list, int fd)
 		return -errno;
 	}
 	rewinddir(dir);
-	while (!err && (entry = readdir(dir)))
+	for (errno = 0; !err && (entry = readdir(dir)); errno = 0)
 		if (entry->d_name[0] != '.')
 			err = add_entry(list, entry->d_name);
+	if (!err)
+		err = -errno;
 	closedir(dir);
 	if (!err && list->nr)
 		qsort(list->entries, list->nr, sizeof(*list->entries), compare);

@@ -351,12 +351,9 @@ int ulp_map_piece(struct ulp_target *target, int session, uint32_t flags, int fd
 	if (err == -EEXIST)
 		return -ESTALE;	/* the target mapped something there since we looked */
 	if (err == -EALREADY)
-		return ulp_err(target->ctx, -ULP_E_TRACED,
-			       "%s (pid %d): another tool is patching it; nothing was changed, try again",
-			       target->name, target->pid);
+		return ulp_target_busy(target);
 	if (err == -ESRCH)
-		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
-			       "%s (pid %d): it exited or called exec", target->name, target->pid);
+		return ulp_target_gone(target);
 	if (err)
 		return ulp_err(target->ctx, err, "%s (pid %d): cannot map %lu bytes at 0x%lx: %s",
 			       target->name, target->pid, (unsigned long)length,

@@ -171,12 +171,17 @@ struct ulp_target {
  * Pointers to mappings and objects from before are invalid after it.
  */
 int ulp_target_refresh(struct ulp_target *target);
+/* -ULP_E_NO_PROCESS, -ULP_E_TRACED: said in one way, whoever meets it. */
+int ulp_target_gone(const struct ulp_target *target);
+int ulp_target_busy(const struct ulp_target *target);
 /* A file of /proc/PID, through a live thread; fd or -errno. */
 int ulp_target_proc(const struct ulp_target *target, const char *name, int flags);
 /* /proc/PID/stat, and a field of it by its number in proc(5), 3 and up; "" if none. */
 #define ULP_STAT_MAX	2048
 int ulp_target_stat(const struct ulp_target *target, char stat[ULP_STAT_MAX]);
 const char *ulp_stat_field(const char *stat, int number);
+/* The value of an entry of the auxiliary vector (AT_*), 0 if it has none. */
+uint64_t ulp_target_auxv(const struct ulp_target *target, uint64_t type);
 /* maps.c: one snapshot of /proc/PID/maps, 0 entries if the address space is gone. */
 int ulp_maps_read(const struct ulp_target *target, struct ulp_mapping **out, size_t *nr);
 void ulp_maps_free(struct ulp_mapping *mappings, size_t nr);

@@ -198,8 +198,11 @@ static int read_lines(const struct ulp_target *target, FILE *file, struct ulp_ma
 		fix_path(target, &map, count ? &mappings[count - 1] : NULL);
 		mappings[count++] = map;
 	}
-	/* ESRCH in the middle: it has just exited, an empty list says so. */
-	if (!ret && ferror(file) && errno != ESRCH)
+	/*
+	 * No memory for a line is no error of the file's.  ESRCH in the middle: it has just
+	 * exited, which whoever reads its memory then finds, too.
+	 */
+	if (!ret && !feof(file) && errno != ESRCH)
 		ret = -errno;
 	free(line);
 	if (ret) {

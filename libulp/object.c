@@ -294,18 +294,6 @@ bool ulp_object_may_name(const struct ulp_target *target, const struct ulp_objec
 	return found;
 }
 
-static uint64_t auxv_phdr(const struct ulp_target *target)
-{
-	uint64_t entry[2];
-
-	for (size_t i = 0; i + sizeof(entry) <= target->auxv_size; i += sizeof(entry)) {
-		memcpy(entry, target->auxv + i, sizeof(entry));
-		if (entry[0] == AT_PHDR)
-			return entry[1];
-	}
-	return 0;
-}
-
 static void object_free(struct ulp_object *object)
 {
 	free(object->path);
@@ -355,7 +343,7 @@ static int object_read(const struct ulp_target *target, size_t first, struct ulp
 	object->soname = read_soname(target, object);
 	if (!object->soname)
 		object->soname = strdup("");
-	object->program = ulp_object_holds(object, auxv_phdr(target), 1);
+	object->program = ulp_object_holds(object, ulp_target_auxv(target, AT_PHDR), 1);
 	if (!object->path || !object->soname) {
 		object_free(object);
 		return -ENOMEM;

@@ -5,9 +5,13 @@
  * rules, asked from outside; the process has done nothing yet that could change them.
  */
 #include <elf.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../preload/rules.h"
@@ -68,16 +72,24 @@ static bool read_ids(const struct ulp_target *target, struct rules_process *proc
 	return user && group;
 }
 
-static bool is_secure(const struct ulp_target *target)
+/*
+ * A regular file as the process sees it, else "", which leads nowhere.  Links on the way
+ * are the process's choice: they are not to lead us out of its root, to a device of ours.
+ */
+static int root_file(const struct ulp_target *target, const char *name, char *path, size_t size)
 {
-	uint64_t entry[2];
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	int root = ulp_target_proc(target, "root", O_PATH | O_DIRECTORY), fd = -1;
+	struct stat st;
 
-	for (size_t i = 0; i + sizeof(entry) <= target->auxv_size; i += sizeof(entry)) {
-		memcpy(entry, target->auxv + i, sizeof(entry));
-		if (entry[0] == AT_SECURE)
-			return entry[1];
+	path[0] = '\0';
+	if (root >= 0) {
+		fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+		close(root);
 	}
-	return false;
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		snprintf(path, size, "/proc/self/fd/%d", fd);
+	return fd;
 }
 
 enum ulp_preload_cause ulp_opt_out_early(const struct ulp_target *target)
@@ -89,15 +101,19 @@ enum ulp_preload_cause ulp_opt_out_early(const struct ulp_target *target)
 	};
 	enum ulp_preload_cause cause = ULP_PRELOAD_CAUSE_NONE;
 	struct rules_answer answer;
+	int files[2];
 
-	if (is_secure(target))
+	if (ulp_target_auxv(target, AT_SECURE))
 		return cause;
 	read_variables(target, variables);
 	snprintf(exe, sizeof(exe), "/proc/%d/exe", target->pid);
-	snprintf(passwd, sizeof(passwd), "/proc/%d/root/etc/passwd", target->pid);
-	snprintf(group, sizeof(group), "/proc/%d/root/etc/group", target->pid);
+	files[0] = root_file(target, "etc/passwd", passwd, sizeof(passwd));
+	files[1] = root_file(target, "etc/group", group, sizeof(group));
 	if (variables[0] && read_ids(target, &process))
 		cause = rules_decide(&process, &answer);
+	for (size_t i = 0; i < 2; i++)
+		if (files[i] >= 0)
+			close(files[i]);
 	for (size_t i = 0; variables[i]; i++)
 		free(variables[i]);
 	return cause;

@@ -205,6 +205,23 @@ void ulp_plan_free(struct ulp_plan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
+/* What did not hold still. */
+static const char *what_changed(uint32_t reason)
+{
+	switch (reason) {
+	case ULP_REASON_NEW_THREADS:
+		return "threads were born faster than they can be held";
+	case ULP_REASON_PAGE:
+		return "a page to be written was replaced each time";
+	case ULP_REASON_FAULT:
+		return "a page of a stack stayed absent";
+	case ULP_REASON_LOCK:
+		return "its memory map stayed locked by one of its threads";
+	default:
+		return "it kept changing under us";
+	}
+}
+
 static int explain(struct ulp_plan *plan, struct ulp_proof *proof, const struct ulp_transact *t,
 		   int err)
 {
@@ -222,15 +239,12 @@ static int explain(struct ulp_plan *plan, struct ulp_proof *proof, const struct 
 			       name, pid, (unsigned long)(t->out_max_freeze_ns / 1000));
 	case -EAGAIN:
 		return ulp_err(ctx, -ULP_E_CHANGING,
-			       "%s (pid %d): it kept changing under us (reason %u); nothing was changed, try again",
-			       name, pid, t->out_reason);
+			       "%s (pid %d): %s; nothing was changed, try again", name, pid,
+			       what_changed(t->out_reason));
 	case -EALREADY:
-		return ulp_err(ctx, -ULP_E_TRACED,
-			       "%s (pid %d): another tool is patching it; nothing was changed, try again",
-			       name, pid);
+		return ulp_target_busy(target);
 	case -ESRCH:
-		return ulp_err(ctx, -ULP_E_NO_PROCESS, "%s (pid %d): it exited or called exec",
-			       name, pid);
+		return ulp_target_gone(target);
 	case -ENXIO:
 		return ulp_err(ctx, -ULP_E_CONSISTENCY,
 			       "%s (pid %d): threads cannot switch one by one: thread %d is inside and has no thread pointer; nothing was changed, use --consistency=atomic",

@@ -52,7 +52,7 @@ static bool is_resident(const struct ulp_mapping *mapping)
 	       !mapping->offset && !strcmp(mapping->path, "/memfd:" ULP_RESIDENT_NAME);
 }
 
-/* Whether [addr, addr + size) can be a place of the resident's. */
+/* Whether the parts follow each other, and the hooks are in the code. */
 static bool head_is_valid(const struct ulp_resident_head *head)
 {
 	bool valid = head->magic == ULP_RESIDENT_MAGIC &&

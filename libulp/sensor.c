@@ -79,18 +79,6 @@ int ulp_sensor_done(struct ulp_sensor *sensor, uint64_t ticket)
 	return ulp_sys_sensor_done(sensor->fd, ticket);
 }
 
-static uint64_t auxv_base(const struct ulp_target *target)
-{
-	uint64_t entry[2];
-
-	for (size_t i = 0; i + sizeof(entry) <= target->auxv_size; i += sizeof(entry)) {
-		memcpy(entry, target->auxv + i, sizeof(entry));
-		if (entry[0] == AT_BASE)
-			return entry[1];
-	}
-	return 0;
-}
-
 /* The file that is mapped there, whatever its name leads to by now. */
 static int open_mapped(const struct ulp_target *target, const struct ulp_mapping *map)
 {
@@ -102,7 +90,7 @@ static int open_mapped(const struct ulp_target *target, const struct ulp_mapping
 
 int ulp_sensor_arm(struct ulp_sensor *sensor, struct ulp_target *target)
 {
-	uint64_t base = auxv_base(target), at = base, offset;
+	uint64_t base = ulp_target_auxv(target, AT_BASE), at = base, offset;
 	const struct ulp_mapping *map;
 	int fd, err;
 

@@ -15,6 +15,7 @@
 #define STRINGS_MAX	(256U << 20)
 #define RELAS_MAX	(16U << 20)
 #define BUCKETS_MAX	(8U << 20)
+#define HASHED_MAX	512		/* bytes of a name */
 #define VERSION_INDEX	0x7fff		/* the rest of a versym is "hidden" */
 
 struct reader {
@@ -305,12 +306,13 @@ static int read_plt_relas(struct reader *reader)
 	return ret;
 }
 
+/* Only of the beginning: millions of symbols may all have one name that does not end. */
 static uint32_t hash_name(const char *name)
 {
 	uint32_t hash = 5381;
 
-	while (*name)
-		hash = hash * 33 + (uint8_t)*name++;
+	for (size_t i = 0; name[i] && i < HASHED_MAX; i++)
+		hash = hash * 33 + (uint8_t)name[i];
 	return hash;
 }
 
@@ -403,9 +405,7 @@ int ulp_symbols_read(const struct ulp_target *target, struct ulp_object *object)
 	if (ret == -ENOMEM)
 		return ulp_err(target->ctx, ret, "out of memory");
 	if (!ulp_memory_alive(target))
-		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
-			       "process %d (%s) has exited or started another program",
-			       target->pid, target->name);
+		return ulp_target_gone(target);
 	return ulp_err(target->ctx, -ULP_E_SYMBOL,
 		       "process %d (%s): the %s of %s is damaged in its memory, or unmapped",
 		       target->pid, target->name, reader.what, object->path);

@@ -83,6 +83,32 @@ const char *ulp_stat_field(const char *stat, int number)
 	return at ? at + 1 : "";
 }
 
+uint64_t ulp_target_auxv(const struct ulp_target *target, uint64_t type)
+{
+	uint64_t entry[2];
+
+	for (size_t i = 0; i + sizeof(entry) <= target->auxv_size; i += sizeof(entry)) {
+		memcpy(entry, target->auxv + i, sizeof(entry));
+		if (entry[0] == type)
+			return entry[1];
+	}
+	return 0;
+}
+
+int ulp_target_gone(const struct ulp_target *target)
+{
+	return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
+		       "%s (pid %d): it has exited or started another program", target->name,
+		       target->pid);
+}
+
+int ulp_target_busy(const struct ulp_target *target)
+{
+	return ulp_err(target->ctx, -ULP_E_TRACED,
+		       "%s (pid %d): another tool is patching it; nothing was changed, try again",
+		       target->name, target->pid);
+}
+
 static bool is_gone(int code)
 {
 	return code == -ENOENT || code == -ESRCH;
@@ -313,9 +339,7 @@ int ulp_target_refresh(struct ulp_target *target)
 		ret = snapshot(target);
 	}
 	if (ret == -ESTALE)
-		return ulp_err(target->ctx, -ULP_E_NO_PROCESS,
-			       "process %d (%s) has exited or started another program",
-			       target->pid, target->name);
+		return ulp_target_gone(target);
 	return ret ? fail(target, ret, "the memory map") : 0;
 }
 

@@ -56,7 +56,8 @@ CFLAGS_unit/patch_tiny := -fno-sanitize=all -fno-stack-protector -nostdlib -g0 -
 	-Wl,-z,noseparate-code -Wl,--build-id=none
 PACK += tiny:unit/tiny:unit/patch_tiny:victims/libvictim.nop16.so
 CFLAGS_unit/test_container := -fsanitize=address,undefined -fno-sanitize-recover=all \
-	$(addprefix $(TOP)/libulp/,$(addsuffix .c,container container_elf container_check \
+	$(addprefix $(TOP)/libulp/,$(addsuffix .c,container container_elf container_tables \
+		container_check container_view \
 		patch util error context sys))
 $(B)/unit/test_container: $(B)/packed/tiny.so
 STUB_BUILDS := $(addprefix .,O0 O3 Os cet nop16 nop5 cet-nop16)

@@ -4,6 +4,7 @@
  * program has the note, and a block of its own in which each field can be anything.
  */
 #include <kselftest_harness.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include "../../preload/rules.h"
@@ -314,6 +315,78 @@ TEST_F(preload, early)
 	EXPECT_EQ(ULP_PRELOAD_CAUSE_GROUP, early(self, text));
 	if (!getuid())
 		EXPECT_EQ(ULP_PRELOAD_CAUSE_USER, early(self, "LIBULP_DISABLE_ON_USERS=r[o]ot"));
+}
+
+/* The same of a program in a root of its own; -1 if that cannot be had. */
+static enum ulp_preload_cause early_in(FIXTURE_DATA(preload) * self, const char *root,
+				       const char *variable)
+{
+	char *const argv[] = { "peer", NULL };
+	char *const environment[] = { (char *)variable, NULL };
+	const char *program = beside("peer_static");
+	int ready[2], input[2];
+	char byte;
+
+	end_child(self);
+	if (pipe2(ready, O_CLOEXEC) || pipe2(input, O_CLOEXEC))
+		return -1;
+	self->child = fork();
+	if (!self->child) {
+		int fd = open(program, O_PATH | O_CLOEXEC);
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(input[0], 0);
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
+		if ((geteuid() && unshare(CLONE_NEWUSER)) || chroot(root) || chdir("/") ||
+		    write(ready[1], "", 1) != 1)
+			_exit(99);
+		fexecve(fd, argv, environment);
+		_exit(99);
+	}
+	close(ready[1]);
+	close(input[0]);
+	/* a byte: it is in its root; then the end: it executes */
+	if (read(ready[0], &byte, 1) != 1 || read(ready[0], &byte, 1))
+		return -1;
+	close(ready[0]);
+	if (ulp_target_open(self->ctx, self->child, &self->target))
+		return -1;
+	return ulp_opt_out_early(self->target);
+}
+
+/* What a link in its root leads to is looked for in its root, not in ours. */
+TEST_F(preload, early_in_a_root_of_its_own)
+{
+	char root[] = "/tmp/ulp-XXXXXX", path[64], outside[64];
+	enum ulp_preload_cause cause;
+	FILE *file;
+
+	ASSERT_NE(NULL, mkdtemp(root));
+	snprintf(path, sizeof(path), "%s/etc", root);
+	ASSERT_EQ(0, mkdir(path, 0755));
+	ASSERT_EQ(0, chmod(root, 0755));
+	snprintf(outside, sizeof(outside), "%s/outside", root);
+	snprintf(path, sizeof(path), "%s/etc/passwd", root);
+	file = fopen(outside, "w");
+	ASSERT_NE(NULL, file);
+	fprintf(file, "inmate:x:%u:%u::/:/\n", getuid(), getgid());
+	fclose(file);
+	ASSERT_EQ(0, symlink("/outside", path));
+	cause = early_in(self, root, "LIBULP_DISABLE_ON_USERS=inm?te");
+	unlink(path);
+	EXPECT_EQ(0, symlink(outside, path));
+	if (cause != (enum ulp_preload_cause)-1) {
+		EXPECT_EQ(ULP_PRELOAD_CAUSE_USER, cause);
+		EXPECT_EQ(ULP_PRELOAD_CAUSE_NONE,
+			  early_in(self, root, "LIBULP_DISABLE_ON_USERS=inm?te"));
+	}
+	unlink(path);
+	unlink(outside);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+	rmdir(root);
+	if (cause == (enum ulp_preload_cause)-1)
+		SKIP(return, "no root of its own for a process here");
 }
 
 /* The files are whatever the process has in their place. */

@@ -5,6 +5,7 @@
  * place, has bound.
  */
 #include <kselftest_harness.h>
+#include <sys/mman.h>
 
 #include "peer.h"
 #include "peer_names.h"
@@ -168,6 +169,51 @@ TEST_F(symbol, calls_from_library_that_asks_for_all)
 TEST_F(symbol, calls_from_program)
 {
 	check_calls(_metadata, self, variant->program);
+}
+
+/* ---- tables that lie ---- */
+
+#define NR_SYMBOLS	(1UL << 18)
+#define NAME_SIZE	(16UL << 20)
+
+/*
+ * Many symbols with one long name: what it takes to read them is to grow with the tables,
+ * not with the product of their sizes.
+ */
+TEST(one_endless_name)
+{
+	struct tables {
+		Elf64_Dyn dynamic[8];
+		uint32_t hash[2];
+		Elf64_Sym syms[NR_SYMBOLS];
+		char strings[NAME_SIZE];
+	} *tables = mmap(NULL, sizeof(*tables), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t start = (uintptr_t)tables;
+	struct ulp_object object = {
+		.start = start, .end = start + sizeof(*tables), .bias = start,
+		.dynamic = start, .dynamic_size = sizeof(tables->dynamic), .path = "endless",
+	};
+	struct ulp_target target = { .pid = getpid() };
+
+	ASSERT_NE(MAP_FAILED, (void *)tables);
+	ASSERT_EQ(0, ulp_context_new(&target.ctx));
+	target.mem = open("/proc/self/mem", O_RDONLY);
+	ASSERT_LE(0, target.mem);
+	tables->dynamic[0] = (Elf64_Dyn){ DT_SYMTAB, { (uintptr_t)tables->syms } };
+	tables->dynamic[1] = (Elf64_Dyn){ DT_STRTAB, { (uintptr_t)tables->strings } };
+	tables->dynamic[2] = (Elf64_Dyn){ DT_STRSZ, { NAME_SIZE } };
+	tables->dynamic[3] = (Elf64_Dyn){ DT_HASH, { (uintptr_t)tables->hash } };
+	tables->hash[1] = NR_SYMBOLS;
+	memset(tables->strings, 'a', NAME_SIZE);
+	EXPECT_EQ(0, ulp_symbols_read(&target, &object));
+	ASSERT_NE(NULL, object.symbols);
+	EXPECT_EQ(0, ulp_symbol_next(object.symbols, "aaaa", 0));
+	EXPECT_EQ(1, ulp_symbol_next(object.symbols, ulp_symbol_name(object.symbols, 1), 0));
+	ulp_symbols_free(object.symbols);
+	ulp_context_free(target.ctx);
+	close(target.mem);
+	munmap(tables, sizeof(*tables));
 }
 
 /* ---- single cases ---- */
