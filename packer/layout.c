@@ -415,6 +415,46 @@ static bool check_function(const struct checked *checked, const struct entity *p
 	return false;
 }
 
+/* What is in the patch and uses a function that is not compiled with it, or NULL. */
+static const struct piece *user_of_other(const struct checked *checked, const char *name)
+{
+	const struct patch *patch = checked->part->patch;
+
+	for (size_t i = 0; i < patch->nr; i++)
+		if (global_piece(patch->parts[i].pairs, true, name))
+			return NULL;
+	for (size_t i = 0; i < checked->part->nr_pieces; i++) {
+		const struct piece *piece = checked->part->pieces[i];
+
+		for (size_t k = 0; k < piece->nr_references; k++)
+			if (piece->unit == &checked->pair->patched &&
+			    !piece->references[k].piece && piece->references[k].symbol &&
+			    !strcmp(piece->references[k].symbol->name, name))
+				return piece;
+	}
+	return NULL;
+}
+
+/* The diff changes a function of another program or library, which goes on as it is. */
+static bool check_declared(const struct checked *checked, const struct entity *patched)
+{
+	const struct entity *orig = entity_named(checked->orig.declared,
+						 checked->orig.nr_declared, patched->name);
+	const struct piece *user;
+
+	if (!orig || !strcmp(orig->type, patched->type))
+		return true;
+	user = user_of_other(checked, patched->name);
+	if (!user || is_allowed(checked->part, "function", patched->name))
+		return true;
+	error("%s: '%s' uses '%s' as '%s' instead of '%s', and this patch does not change that function",
+	      checked->pair->patched.name, user->name, patched->name, patched->type, orig->type);
+	message(MESSAGE_NOTE,
+		"make one patch for all targets that the diff changes, or --new-layout='%s' if it works with the old one",
+		patched->name);
+	return false;
+}
+
 static bool check_variable(const struct checked *checked, const struct entity *patched)
 {
 	const struct entity *orig = entity_named(checked->orig.variables,
@@ -448,6 +488,8 @@ static bool check_pair(struct checked *checked)
 	}
 	for (size_t i = 0; i < patched->nr_functions; i++)
 		good &= check_function(checked, &patched->functions[i]);
+	for (size_t i = 0; i < patched->nr_declared; i++)
+		good &= check_declared(checked, &patched->declared[i]);
 	for (size_t i = 0; i < patched->nr_variables; i++)
 		good &= check_variable(checked, &patched->variables[i]);
 	return good;

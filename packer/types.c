@@ -101,8 +101,13 @@ static void add_function(const struct scope *scope, Dwarf_Die *die)
 	Dwarf_Die origin = *die, type;
 	Dwarf_Attribute attribute;
 
-	if (!name || dwarf_hasattr(die, DW_AT_declaration))
+	if (!name)
 		return;
+	if (dwarf_hasattr(die, DW_AT_declaration)) {
+		append(types->declared, types->nr_declared) =
+			(struct entity){ .name = name, .type = type_text(die), .die = *die };
+		return;
+	}
 	/* arguments that a copy does not need are missing in it */
 	if (dwarf_formref_die(dwarf_attr(die, DW_AT_abstract_origin, &attribute), &type))
 		origin = type;
@@ -255,6 +260,7 @@ void types_free(struct types *types)
 	dwfl_end(types->dwfl);
 	free(types->types);
 	free(types->functions);
+	free(types->declared);
 	free(types->variables);
 	memset(types, 0, sizeof(*types));
 }

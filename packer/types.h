@@ -44,6 +44,8 @@ struct types {
 	size_t nr_types;
 	struct entity *functions, *variables;
 	size_t nr_functions, nr_variables;
+	struct entity *declared;	/* functions that others have */
+	size_t nr_declared;
 };
 
 /* False if the object has no debug information of types. */

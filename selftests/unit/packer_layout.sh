@@ -320,6 +320,38 @@ test_signatures() {
 	refused_diff "in 'g', uses it as well"
 }
 
+# A function of another library, which this patch leaves as it is.
+test_signature_elsewhere() {
+	objects x <<-END
+	#ifdef FIXED
+	int other(int x);
+	int f(int x) { return other(x) ? -1 : x; }
+	#else
+	void other(int x);
+	int f(int x) { other(x); return x; }
+	#endif
+	int g(int x) { other(x); return x + 1; }
+	END
+	target x
+	refused_diff "'f' uses 'other' as 'integer of 4 bytes (integer of 4 bytes)' instead of 'void (" \
+		"this patch does not change that function" "--new-layout='other'"
+	made --new-layout other
+	replaces f
+	# no other one for whoever calls it
+	objects x <<-END
+	#ifdef FIXED
+	int other(const char *x);
+	int f(char *x) { return other(x) + 1; }
+	#else
+	int other(char *x);
+	int f(char *x) { return other(x); }
+	#endif
+	END
+	target x
+	made
+	replaces f
+}
+
 # Pointers to it, in a unit that is not given: position-dependent ones have no relocation.
 test_signature_by_pointer() {
 	local more
@@ -444,5 +476,5 @@ test_damaged() {
 }
 
 run_tests test_variable test_what_changed test_enumerations test_local test_heap test_opaque \
-	test_cxx test_virtual_table test_signatures test_signature_by_pointer test_variable_types \
-	test_without test_types_elsewhere test_damaged
+	test_cxx test_virtual_table test_signatures test_signature_elsewhere test_signature_by_pointer \
+	test_variable_types test_without test_types_elsewhere test_damaged
