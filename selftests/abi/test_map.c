@@ -318,7 +318,7 @@ static void remembers(struct raw_shared *shared)
 		usleep(500);
 	for (i = 0; i < MAPPINGS; i++)
 		words[i] = FREE_ADDR + 2 * i * RAW_PAGE + 1;
-	shared->command = 1;
+	shared->command = words[0] != 0;
 	for (;;)
 		pause();
 }
