@@ -5,6 +5,8 @@
 #ifndef LIBULP_INTERNAL_H
 #define LIBULP_INTERNAL_H
 
+#include <stdio.h>
+
 #include "libulp.h"
 #include "../uapi/ulp.h"
 #include "../uapi/ulp_container.h"
@@ -176,6 +178,8 @@ int ulp_target_gone(const struct ulp_target *target);
 int ulp_target_busy(const struct ulp_target *target);
 /* A file of /proc/PID, through a live thread; fd or -errno. */
 int ulp_target_proc(const struct ulp_target *target, const char *name, int flags);
+/* The same to be read in lines; NULL: errno says why. */
+FILE *ulp_target_file(const struct ulp_target *target, const char *name);
 /* /proc/PID/stat, and a field of it by its number in proc(5), 3 and up; "" if none. */
 #define ULP_STAT_MAX	2048
 int ulp_target_stat(const struct ulp_target *target, char stat[ULP_STAT_MAX]);

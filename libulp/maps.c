@@ -3,7 +3,6 @@
  * /proc/PID/maps
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -217,18 +216,13 @@ static int read_lines(const struct ulp_target *target, FILE *file, struct ulp_ma
 int ulp_maps_read(const struct ulp_target *target, struct ulp_mapping **out, size_t *nr)
 {
 	FILE *file;
-	int fd, ret;
+	int ret;
 
 	*out = NULL;
 	*nr = 0;
-	fd = ulp_target_proc(target, "maps", O_RDONLY);
-	if (fd < 0)
-		return fd;
-	file = fdopen(fd, "r");
-	if (!file) {
-		close(fd);
-		return -ENOMEM;
-	}
+	file = ulp_target_file(target, "maps");
+	if (!file)
+		return -errno;
 	ret = read_lines(target, file, out, nr);
 	fclose(file);
 	return ret;

@@ -19,20 +19,10 @@
 
 #define NR_VARIABLES	16
 
-static FILE *proc_file(const struct ulp_target *target, const char *name)
-{
-	int fd = ulp_target_proc(target, name, O_RDONLY);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-
-	if (fd >= 0 && !file)
-		close(fd);
-	return file;
-}
-
 /* Those of its environment that may be ours; ends with NULL. */
 static void read_variables(const struct ulp_target *target, char *variables[NR_VARIABLES + 1])
 {
-	FILE *file = proc_file(target, "environ");
+	FILE *file = ulp_target_file(target, "environ");
 	char *text = NULL;
 	size_t room = 0, nr = 0;
 
@@ -52,7 +42,7 @@ static void read_variables(const struct ulp_target *target, char *variables[NR_V
 /* The real user and group. */
 static bool read_ids(const struct ulp_target *target, struct rules_process *process)
 {
-	FILE *file = proc_file(target, "status");
+	FILE *file = ulp_target_file(target, "status");
 	bool user = false, group = false;
 	char line[256];
 

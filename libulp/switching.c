@@ -51,13 +51,14 @@ static int list_members(struct ulp_target *target, int session, uint64_t table,
 		room = room < ULP_MEMBERS_MAX ? room : ULP_MEMBERS_MAX;
 	}
 	if (err == -EALREADY)
-		return -ULP_E_TRACED;
+		return ulp_target_busy(target);
 	if (err == -EAGAIN)
 		return -ESTALE;		/* threads were born faster than it was made ready */
+	if (err == -ESRCH)
+		return ulp_target_gone(target);
 	if (err)
-		return ulp_err(target->ctx, err == -ESRCH ? -ULP_E_NO_PROCESS : err,
-			       "%s (pid %d): cannot list its threads: %s", target->name,
-			       target->pid, strerror(-err));
+		return ulp_err(target->ctx, err, "%s (pid %d): cannot list its threads: %s",
+			       target->name, target->pid, strerror(-err));
 	return 0;
 }
 
@@ -219,6 +220,13 @@ static int still_switching(struct ulp_target *target, const struct round *round,
 		       forth ? "old" : "new", detail[0] ? ": " : "", length_shown, detail);
 }
 
+static int kept_changing(struct ulp_target *target)
+{
+	return ulp_err(target->ctx, -ULP_E_CHANGING,
+		       "%s (pid %d): it changed each time between reading and switching; try again",
+		       target->name, target->pid);
+}
+
 int ulp_switching_finish(struct ulp_target *target, const struct ulp_options *options,
 			 uint64_t deadline, struct ulp_result *result)
 {
@@ -253,9 +261,7 @@ int ulp_switching_finish(struct ulp_target *target, const struct ulp_options *op
 			break;
 	}
 	if (err == -ESTALE)
-		err = ulp_err(target->ctx, -ULP_E_CHANGING,
-			      "%s (pid %d): it changed each time between reading and switching; try again",
-			      target->name, target->pid);
+		err = kept_changing(target);
 	free(round.threads);
 	if (!err && ulp_target_refresh(target))
 		ulp_log(target->ctx, ULP_LOG_DEBUG, "%s", ulp_error(target->ctx));
@@ -302,6 +308,8 @@ int ulp_target_threads(struct ulp_target *target, const struct ulp_thread_state 
 		err = one_round(target, &round);
 	} while ((err == -ESTALE || err == -ULP_E_TRACED) && ++tries < STALE_MAX &&
 		 (ulp_pause_ns(PAUSE_NS), !ulp_target_refresh(target)));
+	if (err == -ESTALE)
+		err = kept_changing(target);
 	free(target->threads);
 	target->threads = round.threads;
 	*out = target->threads;

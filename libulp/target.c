@@ -41,6 +41,21 @@ int ulp_target_proc(const struct ulp_target *target, const char *name, int flags
 	return proc_open(target->pid, target->tid, name, flags);
 }
 
+FILE *ulp_target_file(const struct ulp_target *target, const char *name)
+{
+	int fd = ulp_target_proc(target, name, O_RDONLY);
+	FILE *file;
+
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	file = fdopen(fd, "r");
+	if (!file)
+		close(fd);
+	return file;
+}
+
 /* Bytes read, at most @size - 1, and a NUL; or -errno. */
 static ssize_t proc_read(const struct ulp_target *target, const char *name, void *out,
 			 size_t size)

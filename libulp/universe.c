@@ -10,15 +10,12 @@
  * switching.c carries them out.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <elf.h>
 
 #include "internal.h"
 
-#define AUX_HWCAP2	26
 #define HWCAP2_FSGSBASE	(1 << 1)	/* RDFSBASE works in user mode */
 
 /* What is at the entry of a function, and at its island. */
@@ -35,36 +32,22 @@ const struct ulp_found *ulp_records_moving(const struct ulp_record_list *records
 	return NULL;
 }
 
-static bool has_rdfsbase(const struct ulp_target *target)
-{
-	Elf64_auxv_t entry;
-
-	for (size_t at = 0; at + sizeof(entry) <= target->auxv_size; at += sizeof(entry)) {
-		memcpy(&entry, target->auxv + at, sizeof(entry));
-		if (entry.a_type == AUX_HWCAP2)
-			return entry.a_un.a_val & HWCAP2_FSGSBASE;
-	}
-	return false;
-}
-
 /* Calls among displaced instructions are on the stack only. */
 static bool has_shadow_stack(const struct ulp_target *target)
 {
 	static const char key[] = "x86_Thread_features:";
-	int fd = ulp_target_proc(target, "status", O_RDONLY);
-	char text[8192], *line;
-	ssize_t n;
+	FILE *file = ulp_target_file(target, "status");
+	char *line = NULL;
+	size_t room = 0;
+	bool found = false;
 
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	line = strstr(text, key);
-	if (!line)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	return strstr(line, "shstk");
+	/* It comes last, behind the groups, which may be tens of thousands. */
+	while (file && !found && getline(&line, &room, file) > 0)
+		found = !strncmp(line, key, sizeof(key) - 1) && strstr(line, "shstk");
+	free(line);
+	if (file)
+		fclose(file);
+	return found;
 }
 
 int ulp_universe_check(struct ulp_target *target, const struct ulp_plan *plan)
@@ -76,7 +59,7 @@ int ulp_universe_check(struct ulp_target *target, const struct ulp_plan *plan)
 		return err;
 	if (!(target->ctx->features & ULP_FEATURE_UNIVERSE))
 		why = "ulp.ko is too old for it";
-	else if (!has_rdfsbase(target))
+	else if (!(ulp_target_auxv(target, AT_HWCAP2) & HWCAP2_FSGSBASE))
 		why = "programs cannot read their thread pointer here (RDFSBASE)";
 	else if (has_shadow_stack(target))
 		why = "it has shadow stacks";

@@ -153,6 +153,10 @@ static int add_tree(struct tool *tool, const char *directory, const char *patter
 			break;
 		}
 	}
+	if (!err && errno) {
+		p_err(tool, -errno, "%s: %s", directory, strerror(errno));
+		err = -1;
+	}
 	fts_close(tree);
 	free(copy);
 	return err;

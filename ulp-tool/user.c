@@ -3,6 +3,7 @@
  * Names of users.  The tool is a static program, into which the C library can load
  * no name service: who is not in /etc/passwd is asked for by getent(1).
  */
+#include <fcntl.h>
 #include <pwd.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -47,11 +48,10 @@ static FILE *ask_getent(const char *key, pid_t *pid)
 	FILE *file = NULL;
 	int ends[2], err;
 
-	if (pipe(ends))
+	if (pipe2(ends, O_CLOEXEC))
 		return NULL;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addclose(&actions, ends[0]);
 	err = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(ends[1]);
