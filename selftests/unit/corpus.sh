@@ -140,4 +140,19 @@ test_message() {
 		"$WORK/results/pkg" || fail "$(cat "$WORK/results/pkg")"
 }
 
-run_tests test_diffs test_names_of_a_file test_compiler test_gone test_inside test_message
+# Many reasons are not all in the notes.
+test_refused() {
+	local patch=$WORK/build/corpus/pkg/patches/new
+	update
+	mkdir -p "$patch"
+	echo new.patch >"$WORK/build/corpus/pkg/diffs"
+	echo 1 >"$patch/status"
+	printf 'ulp-packer: error: reason %s\n' 1 2 2 3 4 >"$patch/log"
+	table || true
+	grep -q "^pkg new: reason 1; reason 2; and 2 more" "$WORK/table" ||
+		fail "$(cat "$WORK/table")"
+	grep -q "^0 of 1 patches" "$WORK/table" || fail "$(cat "$WORK/table")"
+}
+
+run_tests test_diffs test_names_of_a_file test_compiler test_gone test_inside test_message \
+	test_refused
