@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # module: release
+# vm: tcg-single
 # timeout: 400
 #
 # Targets in every state: stopped, traced, frozen, throttled, confined, of others, half dead.
@@ -108,7 +109,8 @@ test_cgroup_frozen() {
 	end_victim
 }
 
-# It gets 2 ms of 100: the window must not wait for it to run.
+# It gets 2 ms of 100: the window must not wait for it to run.  The first limit of the
+# machine makes the kernel rewrite code of its scheduler, with breakpoints: tcg-single.
 test_throttled() {
 	start_victim spin "$VICTIMS/victim_state" spin
 	grep -qw cpu /sys/fs/cgroup/cgroup.controllers || skip "no cpu controller"
