@@ -21,7 +21,8 @@ void select_piece(struct part *part, struct piece *piece, const char *why)
 }
 
 /* Why a function that has to be replaced is not found, and what to do. */
-static bool refuse_missing(const struct part *part, const struct piece *piece)
+static bool refuse_missing(const struct part *part, const struct piece *piece,
+			   const struct piece *split_off)
 {
 	const struct piece *twin = piece->twin;
 	const struct section *comment = object_section_named(part->target, ".comment");
@@ -29,7 +30,12 @@ static bool refuse_missing(const struct part *part, const struct piece *piece)
 
 	error("%s: '%s' changed, but its original code is not in %s", unit_name(piece), piece->name,
 	      part->target->path);
-	message(MESSAGE_NOTE, "%s", twin->missed ? twin->missed : "nothing there is like it");
+	if (split_off)
+		message(MESSAGE_NOTE, "its part '%s': %s", split_off->name,
+			split_off->missed ? split_off->missed : "nothing there is like it");
+	else
+		message(MESSAGE_NOTE, "%s",
+			twin->missed ? twin->missed : "nothing there is like it");
 	if (comment && comment->size && comment->type == SHT_PROGBITS &&
 	    memchr(part->target->file + comment->offset, 0, comment->size))
 		compiler = (const char *)part->target->file + comment->offset;
@@ -42,13 +48,28 @@ static bool refuse_missing(const struct part *part, const struct piece *piece)
 	return false;
 }
 
+/* A part that was split off of @piece, and is other code in the target; NULL: none */
+static const struct piece *missing_part(const struct piece *piece)
+{
+	for (size_t i = 0; i < piece->nr_references; i++) {
+		const struct piece *to = piece->references[i].piece;
+
+		if (to && to->kind == PIECE_CODE && is_split_off(to->name) && !to->found)
+			return to;
+	}
+	return NULL;
+}
+
 static bool select_changed(struct part *part, struct piece *piece)
 {
+	const struct piece *missing;
+
 	if (piece->kind != PIECE_CODE || !piece->changed || !piece->twin ||
 	    is_split_off(piece->name))
 		return true;
-	if (!piece->twin->found)
-		return refuse_missing(part, piece);
+	missing = missing_part(piece->twin);
+	if (!piece->twin->found || missing)
+		return refuse_missing(part, piece, missing);
 	select_piece(part, piece, piece->changed);
 	return true;
 }

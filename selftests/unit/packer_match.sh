@@ -382,6 +382,42 @@ test_huge_function() {
 	shows "function f f old 0x[0-9a-f]* 10[0-9]{5} new .*"
 }
 
+# The part of a function that was split off is its code as well: another one in the target
+# is another source, which the patch would undo.
+test_other_cold_part() {
+	local strip
+	objects x <<-END
+	__attribute__((cold)) int complain(int x);
+	#ifdef SHIPPED
+	#define LIMIT 4711
+	#else
+	#define LIMIT 4712
+	#endif
+	int f(int x)
+	{
+		if (__builtin_expect(x < 0, 0)) {
+
+			complain(x * 77 + LIMIT);
+			return complain(LIMIT);
+		}
+	#ifdef FIXED
+		return x * 3 + 1;
+	#else
+		return x * 3;
+	#endif
+	}
+	END
+	nm "$WORK/x.o" | grep -q ' f.cold$' || fail "no cold part"
+	for strip in no yes; do
+		target x
+		[ $strip = no ] || strip "$WORK/target.so"
+		made
+		FLAGS=-DSHIPPED target x
+		[ $strip = no ] || strip "$WORK/target.so"
+		refused_diff "'f' changed, but its original code is not in" "f.cold"
+	done
+}
+
 run_tests test_relaxed_register test_static_of_a_source test_static_of_another_source \
 	test_same_code_of_another_source test_folded_statics test_shared_variable \
-	test_shared_tail test_thunk_of_another_unit test_huge_function
+	test_shared_tail test_thunk_of_another_unit test_huge_function test_other_cold_part
