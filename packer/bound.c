@@ -56,7 +56,11 @@ bool match_bind_address(struct walk *walk, uint64_t addr)
 	/* The middle of other code may be elsewhere in it: see nops and branches. */
 	if (walk->reference->piece && walk->reference->piece->kind == PIECE_CODE &&
 	    walk->reference->to)
-		return true;
+		return match_is_inside(walk, walk->reference->piece,
+				       (uint64_t)walk->reference->to, addr) ||
+		       match_differs(walk, walk->reference->offset,
+				     xasprintf("the target goes on elsewhere in '%s'",
+					       walk->reference->piece->name));
 	return match_bind(walk, addr - (uint64_t)walk->reference->to);
 }
 

@@ -393,6 +393,39 @@ static void find_all(struct locator *locator)
 	}
 }
 
+/* Into the middle of other code, by itself or through a table. */
+static bool leads_into_others(const struct piece *piece, const struct piece *from)
+{
+	for (size_t i = 0; i < piece->nr_references; i++) {
+		const struct reference *reference = &piece->references[i];
+		const struct piece *to = reference->piece;
+
+		if (!to || to == from)
+			continue;
+		if (to->kind == PIECE_CODE ? reference->to :
+		    piece == from && (to->kind == PIECE_ANONYMOUS || to->kind == PIECE_CONST) &&
+		    leads_into_others(to, from))
+			return true;
+	}
+	return false;
+}
+
+/* Now that all is found: whether parts of a function go on at the same places in others. */
+static void check_ways(struct locator *locator)
+{
+	for (size_t i = 0; i < locator->nr; i++) {
+		struct piece *piece = locator->searches[i].piece;
+		struct match match;
+
+		if (!piece->found || !leads_into_others(piece, piece))
+			continue;
+		piece->found = match_at(locator->slots, piece, piece->addr, &match);
+		if (!piece->found)
+			piece->missed = match.why;
+		free(match.bound);
+	}
+}
+
 /* Two functions at one place, or one that found code contradicts. */
 static bool check_all(const struct locator *locator)
 {
@@ -458,6 +491,7 @@ bool locate(struct pairs *pairs, const struct slots *slots, const char *symbols_
 			find_places(&locator, search);
 		}
 	find_all(&locator);
+	check_ways(&locator);
 	print_all(&locator);
 	if (!check_all(&locator))
 		return false;

@@ -226,7 +226,7 @@ static bool match_constant(struct walk *walk, const struct piece *constant, uint
 		if (r == constant->nr_references)
 			break;
 		at = end + reference_size(reference->type);
-		if (reference->piece != walk->piece)
+		if (!reference->piece || reference->piece->kind != PIECE_CODE)
 			continue;
 		if (reference->type == R_X86_64_PC32) {
 			start = table_start(walk->piece, constant, end);
@@ -237,7 +237,8 @@ static bool match_constant(struct walk *walk, const struct piece *constant, uint
 		} else {
 			continue;
 		}
-		if (!is_place(walk, value, target))
+		if (reference->piece == walk->piece ? !is_place(walk, value, target) :
+		    value && !match_is_inside(walk, reference->piece, value, target))
 			return match_differs(walk, where, "the target has another jump table");
 	}
 	return true;
@@ -309,10 +310,16 @@ static bool match_all(struct walk *walk)
 	return good && match_end(walk) && match_constants(walk);
 }
 
+bool match_is_inside(struct walk *walk, const struct piece *code, uint64_t to, uint64_t addr)
+{
+	return !walk->others || !code->found ||
+	       match_place(walk->slots, code, code->addr, to) == behind_nops(walk, addr);
+}
+
 bool match_at(const struct slots *slots, const struct piece *piece, uint64_t addr,
 	      struct match *match)
 {
-	struct walk walk = { .slots = slots, .piece = piece, .match = match };
+	struct walk walk = { .slots = slots, .piece = piece, .match = match, .others = true };
 	bool good;
 
 	*match = (struct match){ .addr = addr };

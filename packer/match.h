@@ -24,8 +24,11 @@ struct walk {
 	struct inner *inner;
 	size_t nr_inner;
 	const struct reference *reference, *references_end;
+	bool others;			/* look at other code that leads here and there */
 };
 
+/* False if @addr is not place @to of @code, other code that was found. */
+bool match_is_inside(struct walk *walk, const struct piece *code, uint64_t to, uint64_t addr);
 bool match_differs(struct walk *walk, uint64_t where, const char *why);
 
 /* bound.c: what the target has for the reference that the walk is at */

@@ -418,6 +418,49 @@ test_other_cold_part() {
 	done
 }
 
+# ... and where it goes on in its function.
+test_other_way_back() {
+	local strip
+	objects x <<-END
+	__attribute__((cold)) int complain(int x);
+	int first(int x), second(int x);
+	#ifdef SHIPPED
+	#define OUT out_second
+	#else
+	#define OUT out_first
+	#endif
+	int f(int x, int y)
+	{
+		if (__builtin_expect(x < 0, 0)) {
+			complain(x);
+			if (y == 11)
+				goto out_second;
+			if (y == 12)
+				goto out_first;
+			complain(y);
+			goto OUT;
+		}
+		x *= 3;
+	#ifdef FIXED
+		x++;
+	#endif
+	out_first:
+		x = first(x) ^ 99;
+	out_second:
+		return second(x) ^ 77;
+	}
+	END
+	nm "$WORK/x.o" | grep -q ' f.cold$' || fail "no cold part"
+	for strip in no yes; do
+		target x
+		[ $strip = no ] || strip "$WORK/target.so"
+		made
+		FLAGS=-DSHIPPED target x
+		[ $strip = no ] || strip "$WORK/target.so"
+		refused_diff "'f' changed, but its original code is not in" "f.cold"
+	done
+}
+
 run_tests test_relaxed_register test_static_of_a_source test_static_of_another_source \
 	test_same_code_of_another_source test_folded_statics test_shared_variable \
-	test_shared_tail test_thunk_of_another_unit test_huge_function test_other_cold_part
+	test_shared_tail test_thunk_of_another_unit test_huge_function test_other_cold_part test_other_way_back
