@@ -7,7 +7,7 @@
  *   unit.c, pieces.c, references.c	read both objects of each pair
  *   twins.c				pairs their pieces
  *   change.c				finds what differs
- *   locate.c				finds the original code in the target, by
+ *   locate.c, places.c			find the original code in the target, by
  *					match.c, relaxed.c and bound.c
  *   select.c				takes together what goes into the patch;
  *					meaning.c, inside.c and names.c tell what all
