@@ -43,25 +43,29 @@ static bool bind_import(struct walk *walk, const struct slot *slot)
 
 bool match_bind_address(struct walk *walk, uint64_t addr)
 {
+	const struct reference *reference = walk->reference;
 	const struct slot *slot = slot_of_stub(walk->slots, addr);
+	bool inside = reference->piece && reference->piece->kind == PIECE_CODE && reference->to;
 
-	if (slot && slot->symbol && !(walk->reference->piece && walk->reference->to))
+	if (slot && slot->symbol && !(reference->piece && reference->to))
 		return bind_import(walk, slot);
+	/* a thunk that others may define, too */
+	if (inside && slot && slot->symbol && reference->symbol &&
+	    same_without_version(reference->symbol->name, slot->symbol))
+		return true;
 	/*
 	 * An indirect function of the target: the piece is its resolver, but a
 	 * name means what the stub leads to.
 	 */
-	if (slot && !slot->symbol && walk->reference->piece)
+	if (slot && !slot->symbol && reference->piece)
 		addr = slot->value;
 	/* The middle of other code may be elsewhere in it: see nops and branches. */
-	if (walk->reference->piece && walk->reference->piece->kind == PIECE_CODE &&
-	    walk->reference->to)
-		return match_is_inside(walk, walk->reference->piece,
-				       (uint64_t)walk->reference->to, addr) ||
-		       match_differs(walk, walk->reference->offset,
+	if (inside)
+		return match_is_inside(walk, reference->piece, (uint64_t)reference->to, addr) ||
+		       match_differs(walk, reference->offset,
 				     xasprintf("the target goes on elsewhere in '%s'",
-					       walk->reference->piece->name));
-	return match_bind(walk, addr - (uint64_t)walk->reference->to);
+					       reference->piece->name));
+	return match_bind(walk, addr - (uint64_t)reference->to);
 }
 
 /* Through a slot of the GOT. */
@@ -112,7 +116,8 @@ static bool bind_tls_slot(struct walk *walk, uint64_t addr)
 		return match_bind_distance_slot(walk, addr);
 	case R_X86_64_GOTPC32_TLSDESC:
 		if (slot && slot->type == R_X86_64_TLSDESC)
-			return slot->symbol ? bind_import(walk, slot) : match_bind(walk, slot->value);
+			return slot->symbol ? bind_import(walk, slot) :
+					      match_bind(walk, slot->value);
 		break;
 	default:
 		if (!slot || slot->type != R_X86_64_DTPMOD64)
@@ -148,8 +153,9 @@ bool match_read_back(struct walk *walk, const uint8_t *field, uint64_t addr, uin
 
 	if (!size)
 		return reference->type == R_X86_64_TLSDESC_CALL ||
-		       match_differs(walk, reference->offset, xasprintf("relocation %s is not supported",
-								 reference_name(reference->type)));
+		       match_differs(walk, reference->offset,
+				     xasprintf("relocation %s is not supported",
+					       reference_name(reference->type)));
 	value = (uint64_t)match_field(field, size);
 	switch (reference->type) {
 	case R_X86_64_PC32:

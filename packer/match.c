@@ -213,7 +213,8 @@ static bool match_constant(struct walk *walk, const struct piece *constant, uint
 	uint64_t at = 0, start, target, value;
 
 	if (!theirs)
-		return match_differs(walk, where, xasprintf("'%s' is not in the target", constant->name));
+		return match_differs(walk, where,
+				     xasprintf("'%s' is not in the target", constant->name));
 	for (size_t r = 0; r <= constant->nr_references; r++) {
 		const struct reference *reference = &constant->references[r];
 		uint64_t end = r < constant->nr_references ? reference->offset : constant->size;

@@ -144,7 +144,7 @@ bool relaxed_access(struct walk *walk, const uint8_t *ours, const uint8_t *their
 }
 
 unsigned int relaxed_tls(struct walk *walk, const uint8_t *theirs, uint64_t addr,
-				size_t left, bool *good)
+			 size_t left, bool *good)
 {
 	static const uint8_t thread_pointer[] = { 0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0 };
 	const struct reference *reference = walk->reference;

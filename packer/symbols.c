@@ -129,8 +129,8 @@ static bool read_table(struct object *object, Elf *elf, Elf_Scn *scn, const GElf
 			break;
 		default:
 			if (*name)
-				add_symbol(object, &sym, name, version_of(elf, &versions, i), source,
-					   shdr->sh_type == SHT_DYNSYM);
+				add_symbol(object, &sym, name, version_of(elf, &versions, i),
+					   source, shdr->sh_type == SHT_DYNSYM);
 		}
 	}
 	return true;

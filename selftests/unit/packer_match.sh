@@ -153,7 +153,7 @@ test_static_of_a_source() {
 
 	# and without symbols of files there is no source that they could be of
 	objcopy --strip-symbol util.c "$WORK/target.so" 2>"$WORK/err"
-	[ -z "$(readelf -sW "$WORK/target.so" | grep FILE.*util)" ] || fail "$(readelf -sW "$WORK/target.so")"
+	[ -z "$(readelf -sW "$WORK/target.so" | grep 'FILE.*util')" ] || fail "$(readelf -sW "$WORK/target.so")"
 	refused_source "'f' uses 'counter', and where that is in"
 }
 
