@@ -95,7 +95,7 @@ uint64_t ulp_bytes_encoded(struct ulp_bytes *bytes, uint8_t encoding, uint64_t p
 		bytes->bad = true;
 		return 0;
 	}
-	switch (encoding & 0x70) {
+	switch (encoding & 0xf0) {
 	case DW_EH_PE_absptr:
 		return value;
 	case DW_EH_PE_pcrel:

@@ -96,4 +96,32 @@ TEST(cfa_is_first)
 	EXPECT_FALSE(value_of(&offset, NULL, &value));
 }
 
+/* A pointer to what is meant, and what does not exist, are not the number itself. */
+TEST(encodings)
+{
+	static const struct {
+		uint8_t encoding;
+		uint64_t value;		/* 0: not understood */
+	} encodings[] = {
+		{ DW_EH_PE_udata4, 0x10 },
+		{ DW_EH_PE_pcrel | DW_EH_PE_sdata4, 0x1010 },
+		{ DW_EH_PE_datarel | DW_EH_PE_sdata4, 0x2010 },
+		{ DW_EH_PE_textrel | DW_EH_PE_sdata4, 0 },
+		{ DW_EH_PE_indirect | DW_EH_PE_pcrel | DW_EH_PE_sdata4, 0 },
+		{ DW_EH_PE_indirect, 0 },
+		{ DW_EH_PE_omit, 0 },
+	};
+	static const uint8_t number[8] = { 0x10 };
+
+	for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++) {
+		struct ulp_bytes bytes = { .at = number, .end = number + sizeof(number) };
+		uint64_t value = ulp_bytes_encoded(&bytes, encodings[i].encoding, 0x1000, 0x2000);
+
+		EXPECT_EQ(encodings[i].value, value)
+			TH_LOG("0x%02x", encodings[i].encoding);
+		EXPECT_EQ(!encodings[i].value, bytes.bad)
+			TH_LOG("0x%02x", encodings[i].encoding);
+	}
+}
+
 TEST_HARNESS_MAIN
