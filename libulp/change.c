@@ -156,11 +156,11 @@ int ulp_change(struct ulp_target *target, const struct ulp_change_ops *ops, void
 				      target->name, target->pid);
 			break;
 		}
-		err = ulp_target_refresh(target);
+		err = 0;
+		target->outdated = true;
 	}
-	/* It is done, even if the target has exited since. */
-	if (!err && !options.dry_run && ulp_target_refresh(target))
-		ulp_log(target->ctx, ULP_LOG_DEBUG, "%s", ulp_error(target->ctx));
+	if (!err && !options.dry_run)
+		target->outdated = true;
 	if (err == -ENOMEM)
 		ulp_err(target->ctx, err, "%s (pid %d): out of memory", target->name, target->pid);
 	ulp_result_give(target, err, &result, out);

@@ -155,6 +155,7 @@ struct ulp_target {
 	int mem;			/* /proc/PID/mem or a live thread's, O_RDWR if allowed */
 	bool mem_writable;
 	char name[32];			/* comm */
+	bool outdated;			/* what follows is of before something changed */
 	size_t nr_mappings;
 	struct ulp_mapping *mappings;	/* ascending */
 	size_t nr_objects;
@@ -169,7 +170,8 @@ struct ulp_target {
 };
 
 /*
- * Reads /proc/PID/maps and the objects again (after something was mapped).
+ * Reads /proc/PID/maps and the objects again if target->outdated says so: whoever
+ * changed the target, or has seen that it changed, sets that and does not read himself.
  * Pointers to mappings and objects from before are invalid after it.
  */
 int ulp_target_refresh(struct ulp_target *target);

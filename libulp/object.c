@@ -422,6 +422,10 @@ void ulp_objects_free(struct ulp_target *target)
 
 int ulp_target_objects(struct ulp_target *target, const struct ulp_object_info **out)
 {
+	int err = ulp_target_refresh(target);
+
+	if (err)
+		return err;
 	*out = target->object_info;
 	return (int)target->nr_objects;
 }

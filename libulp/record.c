@@ -215,9 +215,12 @@ void ulp_records_free(struct ulp_record_list *records)
 
 int ulp_records_read(struct ulp_target *target)
 {
-	struct ulp_record_list *records = calloc(1, sizeof(*records));
-	int ret = 0;
+	struct ulp_record_list *records;
+	int ret = ulp_target_refresh(target);
 
+	if (ret)
+		return ret;
+	records = calloc(1, sizeof(*records));
 	if (!records)
 		return -ENOMEM;
 	records->found = calloc(target->nr_mappings + 1, sizeof(*records->found));

@@ -256,15 +256,11 @@ int ulp_switching_finish(struct ulp_target *target, const struct ulp_options *op
 			if (pause < PAUSE_MAX_NS)
 				pause *= 2;
 		}
-		err = ulp_target_refresh(target);
-		if (err)
-			break;
+		target->outdated = true;
 	}
 	if (err == -ESTALE)
 		err = kept_changing(target);
 	free(round.threads);
-	if (!err && ulp_target_refresh(target))
-		ulp_log(target->ctx, ULP_LOG_DEBUG, "%s", ulp_error(target->ctx));
 	return err;
 }
 
@@ -304,10 +300,13 @@ int ulp_target_threads(struct ulp_target *target, const struct ulp_thread_state 
 	unsigned int tries = 0;
 	int err;
 
-	do {
+	for (;;) {
 		err = one_round(target, &round);
-	} while ((err == -ESTALE || err == -ULP_E_TRACED) && ++tries < STALE_MAX &&
-		 (ulp_pause_ns(PAUSE_NS), !ulp_target_refresh(target)));
+		if ((err != -ESTALE && err != -ULP_E_TRACED) || ++tries == STALE_MAX)
+			break;
+		ulp_pause_ns(PAUSE_NS);
+		target->outdated = true;
+	}
 	if (err == -ESTALE)
 		err = kept_changing(target);
 	free(target->threads);

@@ -346,8 +346,11 @@ static int snapshot(struct ulp_target *target)
 
 int ulp_target_refresh(struct ulp_target *target)
 {
-	int ret = snapshot(target);
+	int ret;
 
+	if (!target->outdated)
+		return 0;
+	ret = snapshot(target);
 	for (int i = 0; ret == -ESTALE && i < OPEN_ATTEMPTS; i++) {
 		if (!ulp_memory_alive(target) || thread_again(target))
 			break;
@@ -355,7 +358,10 @@ int ulp_target_refresh(struct ulp_target *target)
 	}
 	if (ret == -ESTALE)
 		return ulp_target_gone(target);
-	return ret ? fail(target, ret, "the memory map") : 0;
+	if (ret)
+		return fail(target, ret, "the memory map");
+	target->outdated = false;
+	return 0;
 }
 
 static void mem_close(struct ulp_target *target)

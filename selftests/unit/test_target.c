@@ -145,11 +145,13 @@ TEST_F(target, dlopened_objects)
 	LOOK();
 	before = self->target->nr_objects;
 	ASSERT_EQ(1, peer_ask(&self->peer, "load %s", beside("libplug.so")));
+	self->target->outdated = true;
 	ASSERT_EQ(0, ulp_target_refresh(self->target));
 	EXPECT_EQ(before + 2, self->target->nr_objects);
 	check_objects(_metadata, self);
 	/* A second time in a namespace of its own, with all it needs. */
 	ASSERT_EQ(1, peer_ask(&self->peer, "space %s", beside("libplug.so")));
+	self->target->outdated = true;
 	ASSERT_EQ(0, ulp_target_refresh(self->target));
 	EXPECT_LE(before + 4, self->target->nr_objects);
 	EXPECT_EQ(1, self->target->links[self->target->nr_links - 1].list);
@@ -308,6 +310,7 @@ TEST_F(target, leader_is_a_zombie)
 	LOOK();
 	EXPECT_NE(0, self->target->tid);
 	check_objects(_metadata, self);
+	self->target->outdated = true;
 	EXPECT_EQ(0, ulp_target_refresh(self->target));
 }
 
@@ -325,6 +328,7 @@ TEST_F(target, gone)
 	waitid(P_PID, (id_t)self->peer.pid, NULL, WEXITED | WNOWAIT);
 	EXPECT_EQ(-EFAULT, ulp_memory_read(self->target, addr, &byte, 1));
 	EXPECT_FALSE(ulp_memory_alive(self->target));
+	self->target->outdated = true;
 	EXPECT_EQ(-ULP_E_NO_PROCESS, ulp_target_refresh(self->target));
 	/* a zombie still */
 	EXPECT_EQ(-ULP_E_NO_PROCESS, look(self, self->peer.pid));
@@ -352,6 +356,7 @@ TEST_F(target, another_program)
 	fflush(self->peer.to);
 	ASSERT_NE(NULL, fgets(line, sizeof(line), self->peer.from));
 	EXPECT_EQ(-EFAULT, ulp_memory_read(self->target, addr, &byte, 1));
+	self->target->outdated = true;
 	EXPECT_EQ(-ULP_E_NO_PROCESS, ulp_target_refresh(self->target));
 	LOOK();
 }
