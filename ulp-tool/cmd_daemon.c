@@ -46,6 +46,16 @@ void daemon_say(const struct daemon_state *daemon, enum say_level level, const c
 	free(safe);
 }
 
+/* The sensor closes with the process: all that are held go on. */
+void daemon_fail(const struct daemon_state *daemon, const char *what, int err)
+{
+	static const struct tally failed = { .errors = 1 };
+
+	daemon_say(daemon, SAY_WARNING, "%s: %s; the daemon ends", what, strerror(-err));
+	daemon_unlisten();
+	_exit(exit_status(&failed));
+}
+
 /* Blocked but in ppoll(); threads inherit that.  Returns the mask to wait with. */
 static sigset_t catch_signals(void)
 {

@@ -56,6 +56,13 @@ enum say_level { SAY_WARNING, SAY_NOTE, SAY_DETAIL };
 void daemon_say(const struct daemon_state *daemon, enum say_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Ends the daemon from any of its threads, where it could not go on but look alive:
+ * whoever looks after it starts another.
+ */
+void daemon_fail(const struct daemon_state *daemon, const char *what, int err)
+	__attribute__((noreturn));
+
 /* The directory of the enabled patches. */
 const char *daemon_list(const struct daemon_state *daemon);
 

@@ -321,10 +321,8 @@ static void *serve_sensor(void *arg)
 		err = ulp_sensor_next(daemon->sensor, &load);
 		if (err == -EINTR)
 			continue;
-		if (err) {
-			daemon_say(daemon, SAY_WARNING, "sensor: %s", strerror(-err));
-			return NULL;
-		}
+		if (err)
+			daemon_fail(daemon, "the sensor cannot be read", err);
 		if (load.place == ULP_PLACE_MISSED) {
 			daemon_say(daemon, SAY_WARNING,
 				   "%" PRIu64 " program%s went on unseen; looking at all",
@@ -336,6 +334,7 @@ static void *serve_sensor(void *arg)
 			serve_held(&worker, &load, hold);
 		ulp_sensor_done(daemon->sensor, load.ticket);
 	}
+	return NULL;
 }
 
 static void *serve_socket(void *arg)
