@@ -7,10 +7,7 @@
 # another user, while a library of it is patched and reverted: Apache's httpd and
 # the Apache Portable Runtime.
 . "$(dirname "$0")/../lib.sh"
-
-HTTPD=/usr/sbin/apache2
-APR=/usr/lib/x86_64-linux-gnu/libapr-1.so.0
-PORT=8123
+. "$SELFTESTS/httpd.sh"
 
 # Keeps connections busy.  Each line it is asked is a phase that ends, when there
 # were 40 requests of it; the answer counts those that began in it.
@@ -31,8 +28,7 @@ def work(port):
             answer = connection.getresponse()
             good = answer.status == 200 and answer.read() == b"content\n"
             date = answer.getheader("Last-Modified")
-            kind = {"Fri, 13 Feb 2009 23:31:30 GMT": "old",
-                    "patched": "new"}.get(date, "failed") if good else "failed"
+            kind = {sys.argv[2]: "old", sys.argv[3]: "new"}.get(date, "failed") if good else "failed"
         except Exception as error:
             print(error, file=sys.stderr)
             connection.close()
@@ -67,48 +63,9 @@ phase() {
 	[ "$1" != new ] || [ "$old" -eq 0 ] || fail "unpatched answers: $REPLY"
 }
 
-make_patch() {
-	cat >"$WORK/apr.c" <<-'END'
-	#include <string.h>
-
-	int new_date(char *date, long long time)
-	{
-		(void)time;
-		strcpy(date, "patched");
-		return 0;
-	}
-	END
-	printf '%s\n' apr.so "@$APR" apr_rfc822_date:new_date >"$WORK/apr.dsc"
-	gcc -O2 -shared -fPIC -o "$WORK/apr.so" "$WORK/apr.c" || fail gcc
-	"$ULP_PACKER" pack -q "$WORK/apr.dsc" || fail ulp-packer
-}
-
 start_httpd() {
-	mkdir "$WORK/www"
-	# others than root must be able to come here
-	chmod 755 "$RUN" "$WORK" "$WORK/www"
-	echo content >"$WORK/www/file"
-	touch -d @1234567890 "$WORK/www/file"
-	cat >"$WORK/conf" <<-END
-	ServerRoot $WORK
-	ServerName localhost
-	DefaultRuntimeDir $WORK
-	PidFile $WORK/pid
-	ErrorLog $WORK/log
-	Listen 127.0.0.1:$PORT
-	LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
-	LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
-	User nobody
-	Group nogroup
-	DocumentRoot $WORK/www
-	StartServers 2
-	ServerLimit 2
-	ThreadsPerChild 8
-	MaxRequestWorkers 16
-	MinSpareThreads 1
-	MaxSpareThreads 16
-	MaxKeepAliveRequests 0
-	END
+	chmod 755 "$RUN"
+	httpd_site "$WORK"
 	env ${PRELOAD:+LD_PRELOAD="$PRELOAD"} $HTTPD -f "$WORK/conf" -D FOREGROUND >"$WORK/httpd" 2>&1 &
 	STARTED+=($!)
 	HTTPD_PID=$!
@@ -117,15 +74,15 @@ start_httpd() {
 
 answers() {
 	alive "$HTTPD_PID" || fail "httpd: $(cat "$WORK/httpd" "$WORK/log")"
-	(exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null
+	httpd_answers
 }
 
 # httpd ROUNDS
 httpd() {
-	[ -x $HTTPD ] && [ -e $APR ] || skip "no $HTTPD"
-	make_patch
+	need_httpd
+	apr_patch "$WORK"
 	start_httpd
-	start_victim client /usr/bin/python3 -c "$CLIENT" $PORT
+	start_victim client /usr/bin/python3 -c "$CLIENT" $PORT "$OLD_DATE" "$NEW_DATE"
 	phase old
 	for _ in $(seq "$1"); do
 		tool 0 apply --json -p apache2 --retries 500 "$WORK/apr.so"
@@ -151,8 +108,8 @@ test_httpd() {
 
 # Restarted while the patch is enabled, it is new from the first answer on.
 test_httpd_started() {
-	[ -x $HTTPD ] && [ -e $APR ] || skip "no $HTTPD"
-	make_patch
+	need_httpd
+	apr_patch "$WORK"
 	enable "$WORK/apr.so"
 	start_daemon
 	start_httpd
@@ -160,7 +117,7 @@ test_httpd_started() {
 	wait "$HTTPD_PID"
 	rm -r "$WORK/www"
 	start_httpd
-	start_victim client /usr/bin/python3 -c "$CLIENT" $PORT
+	start_victim client /usr/bin/python3 -c "$CLIENT" $PORT "$OLD_DATE" "$NEW_DATE"
 	phase new
 	tool 0 check --json -p apache2 "$WORK/apr.so"
 	phase new
