@@ -150,7 +150,7 @@ test_removed_file() {
 	fix fix.diff <<-'END'
 	rm src/b.c src/b.h
 	sed -i 's/ src.b.o//' Makefile
-	sed -i '/b.h/d; s/, other(argc)/, 3/' src/main.c
+	sed -i '/"b.h"/d; s/, other(argc)/, 3/' src/main.c
 	END
 	build 0 --diff fix.diff -o out.so -- make
 	changed src/b.c src/main.c
