@@ -79,7 +79,7 @@ static int choose(struct ulp_target *target, struct revert *revert)
 			continue;
 		/* A library that is loaded twice has the same patch twice. */
 		if (!revert->object && first &&
-		    memcmp(first->record->id, found->record->id, sizeof(found->record->id)))
+		    memcmp(first->record->id, found->record->id, sizeof(found->record->id)) != 0)
 			return ulp_err(target->ctx, -ULP_E_PATCH_ID,
 				       "%s (pid %d): \"%s\" names patch %.12s (%s) and patch %.12s (%s); give more digits of the id",
 				       target->name, target->pid, revert->name, first->id_hex,
@@ -161,7 +161,7 @@ static int plan_entry(struct ulp_target *target, struct ulp_plan *plan,
 	const char *name = ulp_found_text(found, f->name);
 	int err = verify_jump(target, found, f);
 
-	if (!err && memcmp(entry, f->entry_jump, f->entry_length))
+	if (!err && memcmp(entry, f->entry_jump, f->entry_length) != 0)
 		err = ulp_plan_write(plan, f->entry, f->entry_jump, entry, f->entry_length,
 				     "%.*s", (int)f->name.length, name);
 	if (!err && f->island)

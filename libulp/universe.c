@@ -198,10 +198,11 @@ static int write_code(struct ulp_plan *plan, const struct ulp_found *found,
 	const char *name = ulp_found_text(found, f->name);
 	int length = (int)f->name.length, err = 0;
 
-	if (memcmp(now->entry, then->entry, f->entry_length))
+	if (memcmp(now->entry, then->entry, f->entry_length) != 0)
 		err = ulp_plan_write(plan, f->entry, now->entry, then->entry, f->entry_length,
 				     "%.*s", length, name);
-	if (!err && f->island && memcmp(now->island, then->island, f->island_length))
+	if (!err && f->island &&
+	    memcmp(now->island, then->island, f->island_length) != 0)
 		err = ulp_plan_write(plan, f->island, now->island, then->island, f->island_length,
 				     "island of %.*s", length, name);
 	return err;
