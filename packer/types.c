@@ -94,6 +94,18 @@ static void add_variable(const struct scope *scope, Dwarf_Die *die)
 		(struct entity){ .name = name, .type = type_text(&type), .die = *die };
 }
 
+/* The compiler's own declaration of what it knows, and C's without arguments, tell nothing. */
+static bool tells_arguments(Dwarf_Die *die)
+{
+	Dwarf_Die child;
+	int line = 0;
+
+	if (dwarf_decl_line(die, &line) || !line)
+		return false;
+	return dwarf_hasattr(die, DW_AT_prototyped) || dwarf_child(die, &child) ||
+	       dwarf_tag(&child) != DW_TAG_unspecified_parameters;
+}
+
 static void add_function(const struct scope *scope, Dwarf_Die *die)
 {
 	struct types *types = scope->types;
@@ -104,6 +116,8 @@ static void add_function(const struct scope *scope, Dwarf_Die *die)
 	if (!name)
 		return;
 	if (dwarf_hasattr(die, DW_AT_declaration)) {
+		if (!tells_arguments(die))
+			return;
 		append(types->declared, types->nr_declared) =
 			(struct entity){ .name = name, .type = type_text(die), .die = *die };
 		return;
