@@ -109,7 +109,8 @@ const char *ulp_record_check(const struct ulp_record *record, uint64_t addr)
 	if (!record->nr_functions || !record->nr_objects ||
 	    record->nr_functions > ULP_RECORD_FUNCTIONS_MAX || record->name.length > ULP_NAME_MAX)
 		return "a count is out of bounds";
-	if (ulp_record_digest(record, digest) || memcmp(digest, record->digest, sizeof(digest)) != 0)
+	if (ulp_record_digest(record, digest) ||
+	    memcmp(digest, record->digest, sizeof(digest)) != 0)
 		return "its digest is wrong";
 
 	functions = (const void *)(base + record->functions);

@@ -311,7 +311,7 @@ static uint32_t hash_name(const char *name)
 {
 	uint32_t hash = 5381;
 
-	for (size_t i = 0; name[i] && i < HASHED_MAX; i++)
+	for (size_t i = 0; i < HASHED_MAX && name[i]; i++)
 		hash = hash * 33 + (uint8_t)name[i];
 	return hash;
 }

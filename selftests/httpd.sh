@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # A daemon of Debian for the tests that want one: Apache's httpd, and a patch for the
 # Apache Portable Runtime, a library of it.  The date of a file, which an answer of

@@ -231,10 +231,12 @@ static void set_option(struct tool *tool, const struct option_info *info, const 
 		options->change.timeout_ns = parse_seconds(tool, info->name, value);
 		break;
 	case OPTION_MAX_FREEZE:
-		options->change.max_freeze_ns = 1000 * parse_number(tool, info->name, value, 1, 60000000);
+		options->change.max_freeze_ns =
+			1000 * parse_number(tool, info->name, value, 1, 60000000);
 		break;
 	case OPTION_MAX_HOLD:
-		options->change.max_hold_ns = 1000 * parse_number(tool, info->name, value, 1, 10000000);
+		options->change.max_hold_ns =
+			1000 * parse_number(tool, info->name, value, 1, 10000000);
 		break;
 	case OPTION_SCAN_MEMORY:
 		options->change.scan_memory = parse_scan(tool, info->name, value);

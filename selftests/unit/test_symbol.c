@@ -200,10 +200,14 @@ TEST(one_endless_name)
 	ASSERT_EQ(0, ulp_context_new(&target.ctx));
 	target.mem = open("/proc/self/mem", O_RDONLY);
 	ASSERT_LE(0, target.mem);
-	tables->dynamic[0] = (Elf64_Dyn){ DT_SYMTAB, { (uintptr_t)tables->syms } };
-	tables->dynamic[1] = (Elf64_Dyn){ DT_STRTAB, { (uintptr_t)tables->strings } };
-	tables->dynamic[2] = (Elf64_Dyn){ DT_STRSZ, { NAME_SIZE } };
-	tables->dynamic[3] = (Elf64_Dyn){ DT_HASH, { (uintptr_t)tables->hash } };
+	tables->dynamic[0].d_tag = DT_SYMTAB;
+	tables->dynamic[0].d_un.d_ptr = (uintptr_t)tables->syms;
+	tables->dynamic[1].d_tag = DT_STRTAB;
+	tables->dynamic[1].d_un.d_ptr = (uintptr_t)tables->strings;
+	tables->dynamic[2].d_tag = DT_STRSZ;
+	tables->dynamic[2].d_un.d_val = NAME_SIZE;
+	tables->dynamic[3].d_tag = DT_HASH;
+	tables->dynamic[3].d_un.d_ptr = (uintptr_t)tables->hash;
 	tables->hash[1] = NR_SYMBOLS;
 	memset(tables->strings, 'a', NAME_SIZE);
 	EXPECT_EQ(0, ulp_symbols_read(&target, &object));
