@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include "hammer.h"
 
@@ -136,13 +137,16 @@ static void leave(const char *arg)
 	reply("%d", hear(l));
 }
 
+static pid_t child;
+
 static void do_fork(const char *arg)
 {
 	struct line *l = line(arg);
 	int zero;
 
 	tell(l, 'f');
-	reply("%d", hear(l));
+	child = hear(l);
+	reply("%d", (int)child);
 	/* The child's own answer. */
 	zero = hear(&lines[CHILD]);
 	if (zero)
@@ -154,8 +158,10 @@ static void end(const char *arg)
 	struct line *l = line(arg);
 
 	tell(l, 'q');
-	if (l != &lines[CHILD] && pthread_join(l->thread, NULL))
-		die("pthread_join");
+	/* the next child has the same line: it must not hear what was said to this one */
+	if (l == &lines[CHILD] ? waitpid(child, NULL, 0) != child :
+				 pthread_join(l->thread, NULL))
+		die("end");
 	reply("ended");
 }
 
