@@ -325,42 +325,6 @@ test_stopped() {
 	end_daemon
 }
 
-# sensor_fd - the daemon's descriptor of it
-sensor_fd() {
-	local fd
-	for fd in /proc/$DAEMON/fd/*; do
-		[ "$(readlink "$fd")" != "anon_inode:[ulp-sensor]" ] || echo "${fd##*/}"
-	done
-}
-
-# Programs go on starting, whatever became of the daemon.
-daemon_has_ended() {
-	start_answers 42 || start_answers 1000 || fail "a start"
-	is_state $DAEMON Z
-}
-
-# It cannot read the sensor any more: it says so and ends, for systemd to start another,
-# and whoever is held goes on.  (So does gdb, which loads libraries while it holds the
-# daemon: the time is up for it.)
-test_sensor_fails() {
-	local status
-	command -v gdb >/dev/null || skip "no gdb"
-	enable answer
-	start_daemon --hold 1
-	# what it reads there from the next time on is /dev/null
-	gdb -p $DAEMON -batch -ex "call (int)dup2(0, $(sensor_fd))" >"$WORK/gdb" 2>&1
-	loop_until daemon_has_ended
-	wait $DAEMON
-	status=$?
-	[ $status -eq 1 ] || fail "status $status: $(cat "$WORK/gdb" "$WORK/daemon")"
-	daemon_said 'the sensor cannot be read: .*; the daemon ends' || fail "$(cat "$WORK/daemon")"
-	[ ! -e /run/ulp/daemon ] || fail "the socket is left"
-	start_answers 42 || fail "there is no daemon, and something is patched"
-	start_daemon
-	start_answers 1000 || fail "another daemon does not patch"
-	end_daemon
-}
-
 # The sensor keeps the module; one daemon keeps the other.
 test_module() {
 	start_daemon
@@ -496,4 +460,4 @@ for request, answer in (b"loaded\n", b"done 0\n"), (b"nonsense\n", b""):
 
 run_tests test_list test_damaged test_writable test_dlopen test_start test_running test_static \
 	test_namespace test_setuid test_gconv test_killed test_killed_in_the_middle test_stopped \
-	test_sensor_fails test_module test_many test_busy test_busy_while_held test_busy_by_itself test_sockets
+	test_module test_many test_busy test_busy_while_held test_busy_by_itself test_sockets
