@@ -342,6 +342,8 @@ int ulp_plan_state(struct ulp_plan *plan, const struct ulp_record *record,
 int ulp_plan_run(struct ulp_plan *plan, int session, const struct ulp_options *options,
 		 uint64_t deadline);
 void ulp_plan_free(struct ulp_plan *plan);
+/* What @one tells of its transactions, @all tells as well. */
+void ulp_result_add(struct ulp_result *all, const struct ulp_result *one);
 uint64_t ulp_now_ns(void);
 void ulp_pause_ns(uint64_t ns);
 

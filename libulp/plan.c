@@ -279,21 +279,33 @@ static bool passing(int err, const struct ulp_transact *t)
 		err == -ETIME || err == -EAGAIN || err == -EALREADY;
 }
 
+void ulp_result_add(struct ulp_result *all, const struct ulp_result *one)
+{
+	all->attempts += one->attempts;
+	/* one that came to no attempt says nothing of that */
+	if (one->attempts) {
+		all->threads = one->threads;
+		all->backend = one->backend;
+		all->freeze_ns = one->freeze_ns;
+	}
+	if (one->max_freeze_ns > all->max_freeze_ns)
+		all->max_freeze_ns = one->max_freeze_ns;
+	if (one->hold_ns > all->hold_ns)
+		all->hold_ns = one->hold_ns;
+}
+
 static void result_fill(struct ulp_plan *plan, const struct ulp_transact *t)
 {
-	struct ulp_result *r = plan->result;
+	const struct ulp_result one = {
+		.attempts = t->out_attempts,
+		.threads = t->out_threads,
+		.backend = t->out_backend,
+		.freeze_ns = t->out_freeze_ns,
+		.max_freeze_ns = t->out_max_freeze_ns,
+		.hold_ns = t->out_hold_ns,
+	};
 
-	r->attempts += t->out_attempts;
-	/* one that came to no attempt says nothing of that */
-	if (t->out_attempts) {
-		r->threads = t->out_threads;
-		r->backend = t->out_backend;
-		r->freeze_ns = t->out_freeze_ns;
-	}
-	if (t->out_max_freeze_ns > r->max_freeze_ns)
-		r->max_freeze_ns = t->out_max_freeze_ns;
-	if (t->out_hold_ns > r->hold_ns)
-		r->hold_ns = t->out_hold_ns;
+	ulp_result_add(plan->result, &one);
 }
 
 void ulp_pause_ns(uint64_t ns)

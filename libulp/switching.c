@@ -27,7 +27,7 @@ struct round {
 	struct ulp_thread_state *threads;
 	char message[512];		/* about the first that waits */
 	struct ulp_result worst;	/* of the first that waits */
-	struct ulp_result *result;	/* what all transactions tell, or NULL */
+	struct ulp_result *result;	/* what all transactions tell */
 };
 
 static int list_members(struct ulp_target *target, int session, uint64_t table,
@@ -69,21 +69,6 @@ static bool is_passing(int err)
 	       err == -ULP_E_TRACED;
 }
 
-static void add_result(struct round *round, const struct ulp_result *one)
-{
-	struct ulp_result *all = round->result;
-
-	if (!all || !one->attempts)
-		return;
-	all->attempts += one->attempts;
-	all->backend = one->backend;
-	all->freeze_ns = one->freeze_ns;
-	if (one->max_freeze_ns > all->max_freeze_ns)
-		all->max_freeze_ns = one->max_freeze_ns;
-	if (one->hold_ns > all->hold_ns)
-		all->hold_ns = one->hold_ns;
-}
-
 static int advance(struct ulp_target *target, int session, const struct ulp_found *found,
 		   struct round *round, struct ulp_thread_state *thread)
 {
@@ -98,7 +83,7 @@ static int advance(struct ulp_target *target, int session, const struct ulp_foun
 	if (!err)
 		err = ulp_plan_run(&plan, session, &options, round->deadline);
 	ulp_plan_free(&plan);
-	add_result(round, &result);
+	ulp_result_add(round->result, &result);
 	if (err == -ENOENT)
 		err = 0;
 	if (!is_passing(err)) {
@@ -124,7 +109,7 @@ static int end(struct ulp_target *target, int session, const struct ulp_found *f
 	if (!err)
 		err = ulp_plan_run(&plan, session, round->options, round->deadline);
 	ulp_plan_free(&plan);
-	add_result(round, &result);
+	ulp_result_add(round->result, &result);
 	if (!err)
 		round->done = true;
 	return err;
@@ -238,12 +223,13 @@ int ulp_switching_finish(struct ulp_target *target, const struct ulp_options *op
 	for (;;) {
 		round.message[0] = '\0';
 		err = one_round(target, &round);
+		/* a transaction has told of the one thread that it was about */
+		if (round.nr)
+			result->threads = (uint32_t)round.nr;
 		stale = err == -ESTALE ? stale + 1 : 0;
 		if (err && err != -ULP_E_TRACED && (err != -ESTALE || stale == STALE_MAX))
 			break;
 		result->waiting = (uint32_t)round.waiting;
-		if (round.nr)
-			result->threads = (uint32_t)round.nr;
 		if (round.done)
 			break;
 		/* All have switched in this round: once more for the entries. */
@@ -294,8 +280,10 @@ int ulp_finish(struct ulp_target *target, const struct ulp_options *given,
 int ulp_target_threads(struct ulp_target *target, const struct ulp_thread_state **out)
 {
 	const struct ulp_options options = { .sz = sizeof(options) };
+	struct ulp_result nobody_asks = { .sz = sizeof(nobody_asks) };
 	struct round round = {
 		.options = &options, .deadline = ulp_now_ns() + 1000000000, .only_look = true,
+		.result = &nobody_asks,
 	};
 	unsigned int tries = 0;
 	int err;
