@@ -29,6 +29,7 @@ struct named names_global(const struct part *part, const char *name, bool tls);
  * name: that is without directory.
  */
 struct named names_static(const struct part *part, const struct piece *piece);
+bool names_exported(const struct object *object, const char *name);
 /* Whether another object may define what @symbol means in the target's place. */
 bool names_interposable(const struct part *part, const struct unit_symbol *symbol);
 /* The stub by which the program's own code calls its indirect function. */

@@ -81,21 +81,19 @@ struct named names_static(const struct part *part, const struct piece *piece)
 	return named;
 }
 
-static const struct symbol *exported_symbol(const struct part *part, const char *name)
+bool names_exported(const struct object *object, const char *name)
 {
-	const struct object *object = part->target;
-
 	for (size_t i = 0; i < object->nr_symbols; i++)
 		if (object->symbols[i].exported && !strcmp(object->symbols[i].name, name))
-			return &object->symbols[i];
-	return NULL;
+			return true;
+	return false;
 }
 
 bool names_interposable(const struct part *part, const struct unit_symbol *symbol)
 {
 	return symbol && symbol->bind != STB_LOCAL && symbol->visibility == STV_DEFAULT &&
 	       !part->target->executable && !(part->target->dynamic_flags & DF_SYMBOLIC) &&
-	       exported_symbol(part, symbol->name);
+	       names_exported(part->target, symbol->name);
 }
 
 bool names_stub(const struct part *part, uint64_t resolver, uint64_t *stub)

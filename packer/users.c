@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "decode.h"
-#include "unit.h"
+#include "meaning.h"
 
 /* Code that goes on to run. */
 enum others { OTHERS_NOT_REPLACED, OTHERS_NOT_COMPILED };
@@ -200,23 +200,16 @@ static bool is_exported(const struct object *target, uint64_t addr)
 	return false;
 }
 
-/* A library's own code finds it by its name, which tells no address. */
-static bool is_exported_name(const struct object *target, const char *name)
-{
-	for (size_t i = 0; i < target->nr_symbols; i++)
-		if (target->symbols[i].exported && !strcmp(target->symbols[i].name, name))
-			return true;
-	return false;
-}
-
 static bool check_constant(const struct part *part, const struct piece *piece)
 {
 	const struct piece *orig = piece->twin;
 	struct extent extent = { orig->addr, orig->addr + orig->size };
 	const char *why, *todo = "give the objects of all that use it";
 
+	/* A library's own code finds it by its name, which tells no address. */
 	if (!part->target->executable && piece->symbol->visibility == STV_DEFAULT &&
-	    is_exported_name(part->target, piece->name)) {
+	    (names_exported(part->target, piece->name) ||
+	     (orig->found && is_exported(part->target, orig->addr)))) {
 		why = "it is exported, others may use it";
 		todo = "keep it as it is, and give the changed code one of another name";
 	} else if (!orig->found) {

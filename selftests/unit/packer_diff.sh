@@ -388,6 +388,22 @@ test_exported_constant() {
 	refused_diff "content of 'calls' changed, and it is exported"
 }
 
+# ... by another name of it, though its own is hidden.
+test_constant_exported_as_another() {
+	objects x <<-END
+	#ifdef FIXED
+	const int table[] = { 1, 2, 3, 5 };
+	#else
+	const int table[] = { 1, 2, 3, 4 };
+	#endif
+	extern const int other[4] __attribute__((alias("table")));
+	int f(int x) { return table[x & 3]; }
+	END
+	echo '{ global: f; other; local: *; };' >"$WORK/x.map"
+	target x -Wl,--version-script="$WORK/x.map"
+	refused_diff "content of 'table' changed, and it is exported"
+}
+
 test_thread_local() {
 	objects x <<-END
 	#ifdef FIXED
@@ -534,5 +550,5 @@ run_tests test_nothing test_inlined_everywhere test_constants test_nameless \
 	test_nameless_variable test_two_units test_new_unit \
 	test_found test_proofs test_same_looks test_not_the_same_source test_variables \
 	test_ambiguous test_pointed_to test_used_elsewhere test_exported_constant \
-	test_thread_local test_constructors test_no_sections \
+	test_constant_exported_as_another test_thread_local test_constructors test_no_sections \
 	test_new_copy test_exceptions test_usage test_damaged
