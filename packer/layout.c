@@ -416,42 +416,44 @@ static bool check_function(const struct checked *checked, const struct entity *p
 }
 
 /* What is in the patch and uses a function that is not compiled with it, or NULL. */
-static const struct piece *user_of_other(const struct checked *checked, const char *name)
+static const struct piece *user_of_other(const struct checked *checked,
+					 const struct unit_symbol *symbol)
 {
 	const struct patch *patch = checked->part->patch;
 
 	for (size_t i = 0; i < patch->nr; i++)
-		if (global_piece(patch->parts[i].pairs, true, name))
+		if (global_piece(patch->parts[i].pairs, true, symbol->name))
 			return NULL;
 	for (size_t i = 0; i < checked->part->nr_pieces; i++) {
 		const struct piece *piece = checked->part->pieces[i];
 
 		for (size_t k = 0; k < piece->nr_references; k++)
-			if (piece->unit == &checked->pair->patched &&
-			    !piece->references[k].piece && piece->references[k].symbol &&
-			    !strcmp(piece->references[k].symbol->name, name))
+			if (piece->references[k].symbol == symbol)
 				return piece;
 	}
 	return NULL;
 }
 
 /* The diff changes a function of another program or library, which goes on as it is. */
-static bool check_declared(const struct checked *checked, const struct entity *patched)
+static bool check_undefined(const struct checked *checked, const struct unit_symbol *symbol)
 {
-	const struct entity *orig = entity_named(checked->orig.declared,
-						 checked->orig.nr_declared, patched->name);
+	const struct types *types = &checked->patched;
+	const struct entity *orig, *patched = NULL;
 	const struct piece *user;
 
-	if (!orig || !strcmp(orig->type, patched->type))
-		return true;
-	user = user_of_other(checked, patched->name);
-	if (!user || is_allowed(checked->part, "function", patched->name))
+	orig = entity_named(checked->orig.declared, checked->orig.nr_declared, symbol->name);
+	for (size_t i = 0; i < types->nr_declared && orig && !patched; i++)
+		if (!strcmp(types->declared[i].name, symbol->name) &&
+		    strcmp(types->declared[i].type, orig->type) != 0)
+			patched = &types->declared[i];
+	user = patched ? user_of_other(checked, symbol) : NULL;
+	if (!user || is_allowed(checked->part, "function", symbol->name))
 		return true;
 	error("%s: '%s' uses '%s' as '%s' instead of '%s', and this patch does not change that function",
-	      checked->pair->patched.name, user->name, patched->name, patched->type, orig->type);
+	      checked->pair->patched.name, user->name, symbol->name, patched->type, orig->type);
 	message(MESSAGE_NOTE,
 		"make one patch for all targets that the diff changes, or --new-layout='%s' if it works with the old one",
-		patched->name);
+		symbol->name);
 	return false;
 }
 
@@ -478,6 +480,7 @@ static bool check_variable(const struct checked *checked, const struct entity *p
 static bool check_pair(struct checked *checked)
 {
 	const struct types *patched = &checked->patched;
+	const struct unit *unit = &checked->pair->patched;
 	bool good = true;
 
 	for (size_t i = 0; i < checked->orig.nr_types; i++) {
@@ -488,8 +491,9 @@ static bool check_pair(struct checked *checked)
 	}
 	for (size_t i = 0; i < patched->nr_functions; i++)
 		good &= check_function(checked, &patched->functions[i]);
-	for (size_t i = 0; i < patched->nr_declared; i++)
-		good &= check_declared(checked, &patched->declared[i]);
+	for (size_t i = 1; i < unit->nr_symbols; i++)
+		if (!unit->symbols[i].piece)
+			good &= check_undefined(checked, &unit->symbols[i]);
 	for (size_t i = 0; i < patched->nr_variables; i++)
 		good &= check_variable(checked, &patched->variables[i]);
 	return good;
