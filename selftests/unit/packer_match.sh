@@ -382,10 +382,24 @@ test_huge_function() {
 	shows "function f f old 0x[0-9a-f]* 10[0-9]{5} new .*"
 }
 
+# cold_part_is_compared - objects x: a patch of them is made for a target of the same
+# source, stripped or not, and for one whose cold part differs (SHIPPED) it is refused
+cold_part_is_compared() {
+	local strip
+	nm "$WORK/x.o" | grep -q ' f.cold$' || fail "no cold part"
+	for strip in no yes; do
+		target x
+		[ $strip = no ] || strip "$WORK/target.so"
+		made
+		FLAGS=-DSHIPPED target x
+		[ $strip = no ] || strip "$WORK/target.so"
+		refused_diff "'f' changed, but its original code is not in" "f.cold"
+	done
+}
+
 # The part of a function that was split off is its code as well: another one in the target
 # is another source, which the patch would undo.
 test_other_cold_part() {
-	local strip
 	objects x <<-END
 	__attribute__((cold)) int complain(int x);
 	#ifdef SHIPPED
@@ -407,20 +421,11 @@ test_other_cold_part() {
 	#endif
 	}
 	END
-	nm "$WORK/x.o" | grep -q ' f.cold$' || fail "no cold part"
-	for strip in no yes; do
-		target x
-		[ $strip = no ] || strip "$WORK/target.so"
-		made
-		FLAGS=-DSHIPPED target x
-		[ $strip = no ] || strip "$WORK/target.so"
-		refused_diff "'f' changed, but its original code is not in" "f.cold"
-	done
+	cold_part_is_compared
 }
 
 # ... and where it goes on in its function.
 test_other_way_back() {
-	local strip
 	objects x <<-END
 	__attribute__((cold)) int complain(int x);
 	int first(int x), second(int x);
@@ -450,15 +455,7 @@ test_other_way_back() {
 		return second(x) ^ 77;
 	}
 	END
-	nm "$WORK/x.o" | grep -q ' f.cold$' || fail "no cold part"
-	for strip in no yes; do
-		target x
-		[ $strip = no ] || strip "$WORK/target.so"
-		made
-		FLAGS=-DSHIPPED target x
-		[ $strip = no ] || strip "$WORK/target.so"
-		refused_diff "'f' changed, but its original code is not in" "f.cold"
-	done
+	cold_part_is_compared
 }
 
 run_tests test_relaxed_register test_static_of_a_source test_static_of_another_source \
