@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Types as the debug information of an object has them.  types.c reads all, type_text.c
- * says what one is, layout.c compares those of the two objects of a pair.
+ * says what one is, reach.c where it leads, layout.c compares those of the two objects of a pair.
  */
 #ifndef PACKER_TYPES_H
 #define PACKER_TYPES_H
@@ -69,5 +69,18 @@ bool type_named_by(Dwarf_Die *die, Dwarf_Die *type);
 bool type_number(Dwarf_Die *die, unsigned int name, uint64_t *value);
 /* The first operation of a location. */
 bool type_operation(Dwarf_Die *die, unsigned int name, Dwarf_Op *operation);
+
+/* reach.c */
+/* From types of a unit to one of its structures, by members and pointers. */
+struct reach {
+	const struct type *type;
+	bool by_pointers;
+	struct mark *marks;		/* a hash table; to be freed */
+	size_t nr, size;
+	unsigned int search;
+};
+
+/* Does a variable of type @die, or what it points to, have the structure in it? */
+bool reaches(struct reach *reach, Dwarf_Die *die);
 
 #endif /* PACKER_TYPES_H */
