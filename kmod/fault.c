@@ -2,7 +2,7 @@
 /*
  * Fault points that wait instead of failing, so that something can be done to
  * the caller or to the target exactly there; and those that are armed for
- * sessions of programs that know nothing of them.
+ * sessions and sensors of programs that know nothing of them.
  */
 #include <linux/atomic.h>
 #include <linux/irqflags.h>
@@ -19,7 +19,7 @@ static atomic_t ulp_fault_turn = ATOMIC_INIT(0);
 
 static uint fault_point;
 module_param(fault_point, uint, 0600);
-MODULE_PARM_DESC(fault_point, "fault point that is armed in each new session, 0 none");
+MODULE_PARM_DESC(fault_point, "fault point that is armed in each new session and sensor, 0 none");
 
 static ulong fault_passing;
 module_param(fault_passing, ulong, 0600);

@@ -9,7 +9,7 @@
 #include <ulp_debug.h>
 
 /**
- * struct ulp_faults - the armed fault point of one session
+ * struct ulp_faults - the armed fault point of one session or sensor
  * @point: enum ulp_fault, 0 none
  * @waits: it waits for ulp_fault_go() and does not fail
  * @countdown: passings until it acts

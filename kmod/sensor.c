@@ -61,6 +61,7 @@ static struct ulp_sensor *ulp_sensor_alloc(u64 timeout_ns)
 	spin_lock_init(&sensor->lock);
 	INIT_LIST_HEAD(&sensor->armed);
 	INIT_LIST_HEAD(&sensor->held);
+	ulp_faults_init(&sensor->faults);
 	init_waitqueue_head(&sensor->readers);
 	raw_spin_lock_init(&sensor->trips_lock);
 	for (i = 0; i < nr; i++) {

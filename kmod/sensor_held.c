@@ -258,7 +258,10 @@ ssize_t ulp_sensor_file_read(struct file *file, char __user *user, size_t size, 
 			return err;
 	}
 	/* Those that cannot be told are let go when their time is up. */
-	return copy_to_user(user, loads, nr * sizeof(*loads)) ? -EFAULT : nr * sizeof(*loads);
+	if (ulp_fault(&sensor->faults, ULP_FAULT_TELL) ||
+	    copy_to_user(user, loads, nr * sizeof(*loads)))
+		return -EFAULT;
+	return nr * sizeof(*loads);
 }
 
 __poll_t ulp_sensor_file_poll(struct file *file, poll_table *wait)

@@ -12,6 +12,7 @@
 #include <linux/task_work.h>
 #include <linux/wait.h>
 #include "compat.h"
+#include "fault.h"
 
 /**
  * struct ulp_trip - a thread that has met a probe
@@ -75,6 +76,7 @@ struct ulp_held {
  * @serial: of the last ticket
  * @deaf: time was up once: nobody is held until the holder shows life again
  * @closed: nobody is held any more
+ * @faults: of the debug build
  * @readers: wait for news
  * @trips_lock: protects @trips; taken by probes
  * @trips: free ones
@@ -93,6 +95,7 @@ struct ulp_sensor {
 	u64 serial;
 	bool deaf;
 	bool closed;
+	struct ulp_faults faults;
 	wait_queue_head_t readers;
 	raw_spinlock_t trips_lock;	/* see above */
 	struct ulp_trip *trips;

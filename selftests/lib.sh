@@ -312,6 +312,16 @@ end_daemon() {
 	wait $DAEMON || fail "daemon: status $?: $(cat "$WORK/daemon")"
 }
 
+# daemon_said TEXT
+daemon_said() {
+	grep -q -- "$1" "$WORK/daemon"
+}
+
+# start_answers N - what a program that is started now answers
+start_answers() {
+	[ "$(printf 'answer 0\nquit\n' | "$VICTIMS/victim_lib" | sed -n 2p)" = "$1" ]
+}
+
 # images - how many mappings of patch images the victim has
 images() {
 	grep -c 'memfd:ulp-' "/proc/${PID[$VICTIM]}/maps"

@@ -50,6 +50,8 @@ enum ulp_debug_op {
  *	nothing can fail, they are to wait at
  * @ULP_FAULT_WRITTEN: all writes are done, the target is still held
  * @ULP_FAULT_THAWED: it is not held any more
+ * @ULP_FAULT_TELL: the arg-th read of a sensor fails; it is of no session, and
+ *	armed only by the module's parameter
  */
 enum ulp_fault {
 	ULP_FAULT_PIN		= 1,
@@ -67,6 +69,7 @@ enum ulp_fault {
 	ULP_FAULT_PRESCANNED	= 13,
 	ULP_FAULT_WRITTEN	= 14,
 	ULP_FAULT_THAWED	= 15,
+	ULP_FAULT_TELL		= 16,
 };
 
 /**

@@ -10,11 +10,6 @@ EXE=$O/selftests/flow/matrix/victim_exe
 LD=/lib64/ld-linux-x86-64.so.2
 GCONV=/usr/lib/x86_64-linux-gnu/gconv
 
-# daemon_said TEXT
-daemon_said() {
-	grep -q -- "$1" "$WORK/daemon"
-}
-
 test_list() {
 	local file
 	tool 0 enabled --json --list="$(enabled_list)"
@@ -155,11 +150,6 @@ test_running() {
 is_answer() {
 	ask answer 0
 	[ "$REPLY" = "$1" ]
-}
-
-# start_answers N - what a program that is started now answers
-start_answers() {
-	[ "$(printf 'answer 0\nquit\n' | "$VICTIMS/victim_lib" | sed -n 2p)" = "$1" ]
 }
 
 # A static program has no dynamic linker: it is patched at its start.

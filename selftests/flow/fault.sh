@@ -150,11 +150,39 @@ reverts() {
 	end_victim
 }
 
+# Whoever starts goes on, unpatched, with the daemon and without.
+ends_at_a_start() {
+	start_answers 42 || fail "a start"
+	! alive $DAEMON
+}
+
+# The daemon cannot read the sensor any more: it says so and ends, for systemd to start
+# another.
+sensor() {
+	local status
+	enable answer
+	fault 16 0
+	"$ULP_TOOL" daemon --list="$(enabled_list)" --hold 600 2>"$WORK/daemon" &
+	DAEMON=$!
+	STARTED+=($!)
+	loop_until ends_at_a_start
+	acted || fail "the sensor was read: $(cat "$WORK/daemon")"
+	wait $DAEMON
+	status=$?
+	[ $status -eq 1 ] || fail "status $status: $(cat "$WORK/daemon")"
+	daemon_said 'the sensor cannot be read: Bad address; the daemon ends' ||
+		fail "$(cat "$WORK/daemon")"
+	start_daemon
+	start_answers 1000 || fail "another daemon does not patch"
+	end_daemon
+}
+
 test_apply() { with applies 1; }
 test_revert() { with reverts 1; }
 test_stop_machine() { with applies 0 force_no_gate=1; }
 test_looked_up() { with applies 1 force_no_task_work_export=1; }
 # gates stay until their threads wake up: each answer is given by all of them
 test_no_cancel() { with applies 1 force_no_cancel=1; }
+test_sensor() { with sensor 1; }
 
-run_tests test_apply test_revert test_stop_machine test_looked_up test_no_cancel
+run_tests test_apply test_revert test_stop_machine test_looked_up test_no_cancel test_sensor
