@@ -290,30 +290,36 @@ static bool plan_part(const struct part *part, const struct plan *shared, struct
 	       add_functions(plan, part) && place(plan);
 }
 
-static int make(const struct diff_request *request, const char *out, struct patch *patch)
+/* A patch, and the container made of it. */
+struct made {
+	struct patch patch;
+	struct description desc;
+	struct plan *plans;
+	struct container container;
+};
+
+static bool make_container(const struct diff_request *request, const char *out,
+			   struct made *made)
 {
 	struct object *object = xcalloc(1, sizeof(*object));
-	struct plan *plans = xcalloc(patch->nr, sizeof(*plans));
-	struct description desc;
-	struct plan shared = { .desc = &desc, .patch = object, .name = request->options->name };
+	struct patch *patch = &made->patch;
+	struct plan shared = { .desc = &made->desc, .patch = object,
+			       .name = request->options->name };
 	struct fixup *fixups;
-	char id[65];
 	int fd;
 
 	if (!shared.name)
 		shared.name = default_name(out, ".so");
-	if (!fill_description(request, &desc) || !read_created(&shared.created) ||
+	if (!fill_description(request, &made->desc) || !read_created(&shared.created) ||
 	    !link_patch(patch, &fd, &fixups, &shared.nr_fixups) || !open_patch(fd, object))
-		return EXIT_FAILED;
-	shared.fixups = fixups;
-	for (size_t i = 0; i < patch->nr; i++)
-		if (!plan_part(&patch->parts[i], &shared, &plans[i]))
-			return EXIT_FAILED;
-	if (!emit(plans, patch->nr, out, id))
-		return EXIT_FAILED;
+		return false;
 	close(fd);
-	print_plans(plans, patch->nr, out, id);
-	return EXIT_MADE;
+	shared.fixups = fixups;
+	made->plans = xcalloc(patch->nr, sizeof(*made->plans));
+	for (size_t i = 0; i < patch->nr; i++)
+		if (!plan_part(&patch->parts[i], &shared, &made->plans[i]))
+			return false;
+	return emit(made->plans, patch->nr, out, &made->container);
 }
 
 /* What changed of one target, and where that is in it; an exit status. */
@@ -376,34 +382,34 @@ static bool check_distance(const struct patch *patch)
 }
 
 static int make_one(const struct diff_request *request, const struct diff_target *targets,
-		    size_t nr, const char *out)
+		    size_t nr, const char *out, struct made *made)
 {
-	struct patch patch = { .parts = xcalloc(nr, sizeof(*patch.parts)) };
+	struct patch *patch = &made->patch;
 	bool good = true, any = false;
-	int ret;
+	int status;
 
+	patch->parts = xcalloc(nr, sizeof(*patch->parts));
 	for (size_t i = 0; i < nr; i++) {
-		ret = read_part(&targets[i], request->options, &patch.parts[patch.nr]);
-		if (ret == EXIT_FAILED)
-			return ret;
-		patch.parts[patch.nr].number = patch.nr;
-		patch.parts[patch.nr].patch = &patch;
-		patch.nr += ret == EXIT_MADE;
+		struct part *part = &patch->parts[patch->nr];
+
+		status = read_part(&targets[i], request->options, part);
+		if (status == EXIT_FAILED)
+			return status;
+		part->number = patch->nr;
+		part->patch = patch;
+		patch->nr += status == EXIT_MADE;
 	}
-	if (!patch.nr)
+	if (!patch->nr)
 		return EXIT_NOTHING;
-	if (!check_twice(&patch) || !check_distance(&patch) || !select_pieces(&patch))
+	if (!check_twice(patch) || !check_distance(patch) || !select_pieces(patch))
 		return EXIT_FAILED;
-	for (size_t i = 0; i < patch.nr; i++) {
-		good &= check_users(&patch.parts[i]) && check_layouts(&patch.parts[i]);
-		any |= patch.parts[i].nr_pieces;
+	for (size_t i = 0; i < patch->nr; i++) {
+		good &= check_users(&patch->parts[i]) && check_layouts(&patch->parts[i]);
+		any |= patch->parts[i].nr_pieces;
 	}
-	if (!good || !any)
-		return good ? EXIT_NOTHING : EXIT_FAILED;
-	ret = make(request, out, &patch);
-	for (size_t i = 0; i < patch.nr && ret == EXIT_MADE && request->options->explain; i++)
-		explain(&patch.parts[i]);
-	return ret;
+	if (good && !any)
+		return EXIT_NOTHING;
+	return good && make_container(request, out, made) ? EXIT_MADE : EXIT_FAILED;
 }
 
 /* DIR/BUILD-ID.so */
@@ -414,22 +420,10 @@ static char *path_in(const char *dir, const char *target)
 
 	if (!object_open(target, &object) || !check_target(&object))
 		return NULL;
-	if (mkdir(dir, 0777) && errno != EEXIST) {
-		error("%s: %s", dir, strerror(errno));
-		return NULL;
-	}
 	id = xcalloc(object.build_id_size + 1, 2);
 	for (size_t i = 0; i < object.build_id_size; i++)
 		snprintf(id + 2 * i, 3, "%02x", object.build_id[i]);
 	return xasprintf("%s%s.so", dir, id);
-}
-
-/* Failed if one failed; nothing if there is nothing in any. */
-static int worse(int status, int next)
-{
-	if (status == EXIT_FAILED || next == EXIT_FAILED)
-		return EXIT_FAILED;
-	return status == EXIT_MADE || next == EXIT_MADE ? EXIT_MADE : EXIT_NOTHING;
 }
 
 /* A file has several names, in packages too; it has one build-id, and one patch. */
@@ -444,19 +438,83 @@ static bool is_again(const struct diff_request *request, char *const *outs, size
 	return false;
 }
 
-int diff_make(const struct diff_request *request)
+/* "liba.so, libb.so": those of the targets whose patch came to @status */
+static char *targets_with(const struct diff_request *request, const int *statuses, int status)
+{
+	char *names = NULL;
+
+	for (size_t i = 0; i < request->nr_targets; i++)
+		if (statuses[i] == status)
+			names = xasprintf("%s%s%s", names ? names : "", names ? ", " : "",
+					  request->targets[i].path);
+	return names;
+}
+
+/* One patch for each target.  All targets are looked at, so that all refusals are told. */
+static int make_each(const struct diff_request *request, struct made *made, size_t *nr)
 {
 	char **outs = xcalloc(request->nr_targets, sizeof(*outs));
-	int status = EXIT_NOTHING;
+	int *statuses = xcalloc(request->nr_targets, sizeof(*statuses));
+	const char *refused, *good;
 
-	if (!is_directory_path(request->out))
-		return make_one(request, request->targets, request->nr_targets, request->out);
 	for (size_t i = 0; i < request->nr_targets; i++) {
 		outs[i] = path_in(request->out, request->targets[i].path);
 		if (!outs[i])
-			status = EXIT_FAILED;
-		else if (!is_again(request, outs, i))
-			status = worse(status, make_one(request, &request->targets[i], 1, outs[i]));
+			statuses[i] = EXIT_FAILED;
+		else if (is_again(request, outs, i))
+			statuses[i] = EXIT_NOTHING;
+		else
+			statuses[i] = make_one(request, &request->targets[i], 1, outs[i],
+					       &made[*nr]);
+		*nr += statuses[i] == EXIT_MADE;
 	}
-	return status;
+	refused = targets_with(request, statuses, EXIT_FAILED);
+	good = targets_with(request, statuses, EXIT_MADE);
+	if (refused && request->nr_targets > 1)
+		error("no patch is written to %s: refused for %s", request->out, refused);
+	if (refused && good)
+		message(MESSAGE_NOTE, "name only the others as --target to have their patches: %s",
+			good);
+	if (refused)
+		return EXIT_FAILED;
+	return good ? EXIT_MADE : EXIT_NOTHING;
+}
+
+static bool write_all(const struct diff_request *request, const struct made *made, size_t nr)
+{
+	struct container *containers = xcalloc(nr, sizeof(*containers));
+	bool new_dir = is_directory_path(request->out) && !mkdir(request->out, 0777);
+
+	for (size_t i = 0; i < nr; i++)
+		containers[i] = made[i].container;
+	if (containers_write(containers, nr))
+		return true;
+	if (new_dir)
+		rmdir(request->out);
+	return false;
+}
+
+int diff_make(const struct diff_request *request)
+{
+	struct made *made = xcalloc(request->nr_targets, sizeof(*made));
+	size_t nr = 1;
+	int status;
+
+	if (is_directory_path(request->out)) {
+		nr = 0;
+		status = make_each(request, made, &nr);
+	} else {
+		status = make_one(request, request->targets, request->nr_targets, request->out,
+				  made);
+	}
+	if (status != EXIT_MADE)
+		return status;
+	if (!write_all(request, made, nr))
+		return EXIT_FAILED;
+	for (size_t i = 0; i < nr; i++) {
+		print_plans(made[i].plans, made[i].patch.nr, &made[i].container);
+		for (size_t k = 0; k < made[i].patch.nr && request->options->explain; k++)
+			explain(&made[i].patch.parts[k]);
+	}
+	return EXIT_MADE;
 }

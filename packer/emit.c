@@ -4,8 +4,6 @@
  * header, and behind it .ulp, .ulp.rev, the section names and headers anew.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,53 +402,13 @@ static bool read_back(const struct buffer *file, const char *out, char id[65])
 	return good;
 }
 
-/* Whoever reads @path sees the old file or the new one, never a part. */
-static bool write_file(const struct buffer *file, const char *path, mode_t mode)
-{
-	char *temporary = xasprintf("%s.XXXXXX", path);
-	int fd = mkostemp(temporary, O_CLOEXEC);
-	size_t done = 0;
-
-	if (fd < 0) {
-		error("%s: %s", path, strerror(errno));
-		return false;
-	}
-	while (done < file->size) {
-		ssize_t n = write(fd, file->data + done, file->size - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			goto failed;
-		done += n;
-	}
-	if (fchmod(fd, mode) || fsync(fd))
-		goto failed;
-	if (close(fd)) {
-		fd = -1;
-		goto failed;
-	}
-	fd = -1;
-	if (!rename(temporary, path))
-		return true;
-
-failed:
-	error("%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	unlink(temporary);
-	return false;
-}
-
-bool emit(const struct plan *plan, size_t nr, const char *out, char id[65])
+bool emit(const struct plan *plan, size_t nr, const char *out, struct container *container)
 {
 	struct buffer file = { 0 };
 	struct layout layout;
 	uint8_t digest[32];
 	struct stat st;
 	struct sha256_ctx sha;
-	char *real;
-	bool good;
 
 	if (!build_file(plan, nr, &file, &layout))
 		return false;
@@ -459,15 +417,15 @@ bool emit(const struct plan *plan, size_t nr, const char *out, char id[65])
 	sha256_digest(&sha, 32, digest);
 	memcpy(file.data + layout.ulp + offsetof(struct ulp_container_header, digest), digest,
 	       sizeof(digest));
-	if (!read_back(&file, out, id))
+	if (!read_back(&file, out, container->id))
 		return false;
 	if (fstat(plan->patch->fd, &st)) {
 		error("%s: %s", plan->patch->path, strerror(errno));
 		return false;
 	}
-	/* Through a symbolic link the file it leads to is replaced. */
-	real = realpath(out, NULL);
-	good = write_file(&file, real ? real : out, st.st_mode & 0777);
-	free(real);
-	return good;
+	container->out = out;
+	container->data = file.data;
+	container->size = file.size;
+	container->mode = st.st_mode & 0777;
+	return true;
 }

@@ -128,8 +128,8 @@ int cmd_pack(int argc, char **argv)
 	struct pack pack = { 0 };
 	struct description desc;
 	struct plan plan = { .desc = &desc, .patch = &patch, .target = &target };
+	struct container container;
 	const char *out;
-	char id[65];
 	int status = parse_options(argc, argv, &pack);
 
 	if (status >= 0)
@@ -147,8 +147,8 @@ int cmd_pack(int argc, char **argv)
 	    !resolve(&plan, &desc) || !place(&plan))
 		return EXIT_FAILED;
 	out = pack.out ? pack.out : patch.path;
-	if (!emit(&plan, 1, out, id))
+	if (!emit(&plan, 1, out, &container) || !containers_write(&container, 1))
 		return EXIT_FAILED;
-	print_plans(&plan, 1, out, id);
+	print_plans(&plan, 1, &container);
 	return EXIT_MADE;
 }

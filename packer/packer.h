@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "ulp_container.h"
 
@@ -279,6 +280,15 @@ static inline uint64_t entry_size(const struct function *function)
 	return function->kind == ULP_ENTRY_JUMP ? JUMP_SIZE : SHORT_SIZE;
 }
 
+/* A container that is made, and not yet written to @out. */
+struct container {
+	const char *out;
+	uint8_t *data;
+	size_t size;
+	mode_t mode;
+	char id[65];
+};
+
 /* plan.c: what all ways to make a container share */
 bool name_is_good(const char *name);
 /* The base name of @path without @suffix, made of allowed characters. */
@@ -289,7 +299,7 @@ const char *output_path(const char *path);
 bool read_created(uint64_t *created);
 /* Where the jumps go; all that is refused is printed. */
 bool place(struct plan *plan);
-void print_plans(const struct plan *plans, size_t nr, const char *out, const char *id);
+void print_plans(const struct plan *plans, size_t nr, const struct container *container);
 
 /* check.c: what a patch or a target may not be */
 bool check_target(const struct object *target);
@@ -332,11 +342,17 @@ struct reserved {
 const struct reserved *find_reserved(struct plan *plan, const struct function *function);
 
 /*
- * emit.c: writes the container @out, checked by reading it back.  All but target and
+ * emit.c: makes the container, checked by reading it back.  All but target and
  * functions is that of the first plan.
  */
-bool emit(const struct plan *plans, size_t nr, const char *out, char id[65]);
+bool emit(const struct plan *plans, size_t nr, const char *out, struct container *container);
 /* The ELF file as it was before it was packed; @size may shrink. */
 bool emit_origin(const struct object *patch, uint8_t **file, size_t *size);
+
+/*
+ * write.c: all of them, or none.  Whoever reads one of the files meanwhile sees what was
+ * there before or the new one, never a part.
+ */
+bool containers_write(const struct container *containers, size_t nr);
 
 #endif /* PACKER_H */

@@ -132,7 +132,7 @@ static char *target_names(const struct plan *plans, size_t nr)
 	return names;
 }
 
-void print_plans(const struct plan *plans, size_t nr, const char *out, const char *id)
+void print_plans(const struct plan *plans, size_t nr, const struct container *container)
 {
 	const struct description *desc = plans[0].desc;
 	size_t functions = 0;
@@ -141,9 +141,10 @@ void print_plans(const struct plan *plans, size_t nr, const char *out, const cha
 		return;
 	for (size_t i = 0; i < nr; i++)
 		functions += plans[i].nr_functions;
-	printf("%s: patch %s, id %.12s, for %s: %zu function%s, %zu reference%s\n", out,
-	       plans[0].name, id, target_names(plans, nr), functions, functions == 1 ? "" : "s",
-	       desc->nr_references, desc->nr_references == 1 ? "" : "s");
+	printf("%s: patch %s, id %.12s, for %s: %zu function%s, %zu reference%s\n",
+	       container->out, plans[0].name, container->id, target_names(plans, nr), functions,
+	       functions == 1 ? "" : "s", desc->nr_references,
+	       desc->nr_references == 1 ? "" : "s");
 	if (verbosity < 1)
 		return;
 	for (size_t i = 0; i < nr; i++)

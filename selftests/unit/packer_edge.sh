@@ -262,6 +262,39 @@ test_directory() {
 	says "other.so: it has the build-id of $WORK/liba.so: name one of them only"
 }
 
+# One patch for each, of which one is refused: there is none, and what was there stays.
+test_all_or_none() {
+	local -a both
+	two_libraries
+	objects b <<-END
+	int a(int x);
+	#ifdef FIXED
+	__thread int mine;
+	int b(int x) { return a(x) + mine++; }
+	#else
+	int b(int x) { return a(x); }
+	#endif
+	END
+	both=(--target "$WORK/liba.so" --orig "$WORK/a.o" --patched "$WORK/a.fixed.o"
+		--target "$WORK/libb.so" --orig "$WORK/b.o" --patched "$WORK/b.fixed.o")
+	differ_two 1 -o "$WORK/new/" "${both[@]}"
+	says "new thread-local variable 'mine'" \
+		"no patch is written to $WORK/new/: refused for $WORK/libb.so" \
+		"to have their patches: $WORK/liba.so"
+	[ ! -e "$WORK/new" ] || fail "made: $(ls "$WORK/new")"
+	! grep -q "patch" "$WORK/out" || fail "told to be made: $(cat "$WORK/out")"
+	differ_two 0 -o "$WORK/old/" "${both[@]:0:6}"
+	stat -c '%n %i %z' "$WORK"/old/* >"$WORK/before"
+	differ_two 1 -o "$WORK/old/" "${both[@]}" --explain
+	stat -c '%n %i %z' "$WORK"/old/* | cmp - "$WORK/before" || fail "touched: $(ls "$WORK/old")"
+	# nor if a file cannot be written
+	two_libraries
+	mkdir -p "$WORK/full/$(readelf -n "$WORK/libb.so" | awk '/Build ID/ { print $3 }').so"
+	differ_two 1 -o "$WORK/full/" "${both[@]}"
+	says "Is a directory"
+	[ "$(find "$WORK/full" | wc -l)" = 2 ] || fail "made: $(ls "$WORK/full")"
+}
+
 # A program is far away from its libraries.
 test_program_and_library() {
 	two_libraries
@@ -315,4 +348,5 @@ test_kept_by_another_unit() {
 
 run_tests test_folded test_aliases_are_one test_instrumented test_dwz \
 	test_debug_changes_no_code test_new_destructor test_label_in_variable test_code_models test_relaxed_descriptors \
-	test_kept_by_another_unit test_two_targets test_directory test_program_and_library
+	test_kept_by_another_unit test_two_targets test_directory test_all_or_none \
+	test_program_and_library
