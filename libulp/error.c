@@ -83,7 +83,7 @@ const char *ulp_error(const struct ulp_context *ctx)
 	return ctx->error;
 }
 
-int ulp_err(struct ulp_context *ctx, int code, const char *format, ...)
+int ulp_err_store(struct ulp_context *ctx, int code, const char *format, ...)
 {
 	va_list args;
 

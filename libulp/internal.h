@@ -5,6 +5,7 @@
 #ifndef LIBULP_INTERNAL_H
 #define LIBULP_INTERNAL_H
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "libulp.h"
@@ -28,8 +29,18 @@ struct ulp_context {
 /* error.c: the one place that makes error texts */
 
 /* Stores the sentence, logs it at debug level, returns @code. */
-int ulp_err(struct ulp_context *ctx, int code, const char *format, ...)
+int ulp_err_store(struct ulp_context *ctx, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* What failed never comes out as success, whatever errno was. */
+static inline int ulp_failure(int code)
+{
+	return code ? code : -EIO;
+}
+
+/* The same, and whoever reads the caller (a static analyzer, too) sees that it is not 0. */
+#define ulp_err(ctx, code, ...) ulp_failure(ulp_err_store(ctx, code, __VA_ARGS__))
+
 void ulp_log(struct ulp_context *ctx, enum ulp_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

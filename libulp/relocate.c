@@ -56,12 +56,6 @@ int ulp_rela_refuse(const struct ulp_relocation *r, const Elf64_Rela *rela, cons
 		       type_name(type), type, (unsigned long long)rela->r_offset, why);
 }
 
-int ulp_rela_bad(const struct ulp_relocation *r, const char *what)
-{
-	return ulp_err(r->target->ctx, -ULP_E_CONTAINER,
-		       "patch %s is damaged: its %s is outside the file", r->patch->name, what);
-}
-
 int ulp_rela_put(const struct ulp_relocation *r, const Elf64_Rela *rela, size_t word,
 		 uint64_t value)
 {

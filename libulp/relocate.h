@@ -29,7 +29,12 @@ struct ulp_relocation {
 /* -ULP_E_RELOCATION: names the relocation, and goes on with @why. */
 int ulp_rela_refuse(const struct ulp_relocation *r, const Elf64_Rela *rela, const char *why);
 /* -ULP_E_CONTAINER: @what is outside the file. */
-int ulp_rela_bad(const struct ulp_relocation *r, const char *what);
+static inline int ulp_rela_bad(const struct ulp_relocation *r, const char *what)
+{
+	return ulp_err(r->target->ctx, -ULP_E_CONTAINER,
+		       "patch %s is damaged: its %s is outside the file", r->patch->name, what);
+}
+
 /* A word of what @rela fills, if the patch may write there. */
 int ulp_rela_put(const struct ulp_relocation *r, const Elf64_Rela *rela, size_t word,
 		 uint64_t value);

@@ -236,7 +236,7 @@ static int put_import(const struct ulp_relocation *r,
 	struct ulp_relocation one = *r;
 	Elf64_Rela rela = { .r_offset = raw->place, .r_info = raw->type,
 			    .r_addend = (int64_t)raw->addend };
-	uint64_t value;
+	uint64_t value = 0;
 	int ret;
 
 	one.scopes = &r->scopes[raw->target];

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -47,15 +48,17 @@ int ulp_sha256(const void *data, size_t size, uint8_t out[32])
 
 uint32_t ulp_acting_user(void)
 {
-	uint32_t uid = getuid();
-	unsigned int login;
 	FILE *file = fopen("/proc/self/loginuid", "re");
+	unsigned long login = UINT32_MAX;
+	char text[16], *end;
 
-	if (file) {
-		/* -1: nobody logged in, as for a daemon */
-		if (fscanf(file, "%u", &login) == 1 && login != UINT32_MAX)
-			uid = login;
-		fclose(file);
+	if (file && fgets(text, sizeof(text), file)) {
+		login = strtoul(text, &end, 10);
+		if (end == text)
+			login = UINT32_MAX;
 	}
-	return uid;
+	if (file)
+		fclose(file);
+	/* -1: nobody logged in, as for a daemon */
+	return login < UINT32_MAX ? (uint32_t)login : getuid();
 }

@@ -9,7 +9,9 @@
 
 static const char *target_name(const struct reference *reference)
 {
-	return reference->symbol ? reference->symbol->name : reference->piece->name;
+	if (reference->symbol)
+		return reference->symbol->name;
+	return reference->piece ? reference->piece->name : "(no name)";
 }
 
 bool match_bind(struct walk *walk, uint64_t addr)

@@ -348,10 +348,18 @@ static void mark_parent(struct piece *part, bool *more)
 	}
 }
 
-#define for_each_piece(pairs, i, k, piece)						\
-	for (size_t i = 0; i < (pairs)->nr; i++)					\
-		for (size_t k = 0; k < (pairs)->pairs[i].patched.nr_pieces &&		\
-		     ((piece) = (pairs)->pairs[i].patched.pieces[k]); k++)
+struct piece_place {
+	size_t pair, piece;
+};
+
+/* The patched pieces of all pairs, one after the other; NULL ends. */
+static struct piece *next_piece(const struct pairs *pairs, struct piece_place *at)
+{
+	for (; at->pair < pairs->nr; at->pair++, at->piece = 0)
+		if (at->piece < pairs->pairs[at->pair].patched.nr_pieces)
+			return pairs->pairs[at->pair].patched.pieces[at->piece++];
+	return NULL;
+}
 
 bool changes_find(struct pairs *pairs, bool *any)
 {
@@ -359,16 +367,16 @@ bool changes_find(struct pairs *pairs, bool *any)
 	struct piece *piece;
 
 	*any = false;
-	for_each_piece(pairs, i, k, piece)
+	for (struct piece_place at = { 0 }; (piece = next_piece(pairs, &at));)
 		good &= compare_piece(piece);
 	while (more && good) {
 		more = false;
-		for_each_piece(pairs, i, k, piece) {
+		for (struct piece_place at = { 0 }; (piece = next_piece(pairs, &at));) {
 			good &= spread(pairs, piece, &more);
 			mark_parent(piece, &more);
 		}
 	}
-	for_each_piece(pairs, i, k, piece) {
+	for (struct piece_place at = { 0 }; (piece = next_piece(pairs, &at));) {
 		good &= check_joined(piece);
 		good &= check_resolver(piece);
 		good &= check_constructors(piece);

@@ -83,9 +83,10 @@ static enum segment_part part_of(const struct piece *piece)
 	}
 }
 
+/* As in ELF, 0 and 1 mean anywhere. */
 static uint64_t align_up(uint64_t value, uint64_t align)
 {
-	return (value + align - 1) / align * align;
+	return align > 1 ? (value + align - 1) / align * align : value;
 }
 
 /* A string table; returns where @text went. */

@@ -61,17 +61,17 @@ static void commit_pointers(struct locator *locator, struct piece *data)
 
 		if (reference->type != R_X86_64_64)
 			continue;
-		if (slot && slot->symbol)
+		if (slot && slot->symbol) {
+			if (!reference->symbol ||
+			    !same_without_version(reference->symbol->name, slot->symbol))
+				continue;
 			bound.imported = true;
-		else if (!slots_pointer(locator->slots, data->addr + reference->offset,
-					&bound.addr) || !bound.addr)
+			bound.version = slot->version;
+		} else if (!slots_pointer(locator->slots, data->addr + reference->offset,
+					  &bound.addr) || !bound.addr) {
 			continue;
+		}
 		bound.addr -= (uint64_t)reference->to;
-		if (bound.imported &&
-		    (!reference->symbol ||
-		     !same_without_version(reference->symbol->name, slot->symbol)))
-			continue;
-		bound.version = bound.imported ? slot->version : NULL;
 		commit_reference(locator, data, reference, &bound);
 	}
 }
@@ -102,7 +102,7 @@ static void commit_reference(struct locator *locator, const struct piece *user,
 	}
 	if (bound->imported)
 		return;
-	if (!to) {
+	if (!to && reference->symbol) {
 		to = global_piece(locator->pairs, false, reference->symbol->name);
 		inside = to ? place_in_piece(to, reference->symbol->name) : 0;
 	}

@@ -270,6 +270,7 @@ struct plan {
 	size_t nr_used;
 	struct reserved *reserved;	/* reserve.c, made when first needed */
 	size_t nr_reserved;
+	bool has_reserved;		/* they were made; there may be none */
 	bool keep_off;			/* padding reserved for others is not free */
 	const struct fixup *fixups;
 	size_t nr_fixups;

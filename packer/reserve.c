@@ -87,8 +87,9 @@ static void give_all(struct plan *plan)
 
 const struct reserved *find_reserved(struct plan *plan, const struct function *function)
 {
-	if (!plan->reserved)
+	if (!plan->has_reserved)
 		give_all(plan);
+	plan->has_reserved = true;
 	for (size_t i = 0; i < plan->nr_reserved; i++) {
 		const struct reserved *reserved = &plan->reserved[i];
 
