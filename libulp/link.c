@@ -46,7 +46,45 @@ static int add_link(struct ulp_target *target, unsigned int list, size_t object,
 	return 0;
 }
 
-static int walk_list(struct ulp_target *target, unsigned int list, uint64_t map)
+static int by_dynamic(const void *a, const void *b)
+{
+	const struct ulp_object *const *one = a, *const *other = b;
+
+	return ((*one)->dynamic > (*other)->dynamic) - ((*one)->dynamic < (*other)->dynamic);
+}
+
+/* Those that can be in a list, ascending by what identifies them there, to be freed. */
+static struct ulp_object **sort_objects(const struct ulp_target *target, size_t *nr)
+{
+	struct ulp_object **sorted = calloc(target->nr_objects + 1, sizeof(struct ulp_object *));
+
+	*nr = 0;
+	if (!sorted)
+		return NULL;
+	for (size_t i = 0; i < target->nr_objects; i++) {
+		struct ulp_object *object = &target->objects[i];
+
+		/* The vDSO is listed, but not searched for symbols. */
+		if (object->dynamic && strcmp(object->path, ULP_VDSO) != 0)
+			sorted[(*nr)++] = object;
+	}
+	qsort(sorted, *nr, sizeof(struct ulp_object *), by_dynamic);
+	return sorted;
+}
+
+static struct ulp_object *find_object(struct ulp_object **sorted, size_t nr,
+				      const struct map_layout *map)
+{
+	const struct ulp_object wanted = { .dynamic = map->ld };
+	const struct ulp_object *const key = &wanted;
+	struct ulp_object **found = bsearch(&key, sorted, nr, sizeof(struct ulp_object *),
+					    by_dynamic);
+
+	return found && is_object(*found, map) ? *found : NULL;
+}
+
+static int walk_list(struct ulp_target *target, struct ulp_object **sorted, size_t nr,
+		     unsigned int list, uint64_t map)
 {
 	/* Each object once, and some that are not ours; a loop has more. */
 	size_t left = 2 * target->nr_objects + 64;
@@ -54,19 +92,15 @@ static int walk_list(struct ulp_target *target, unsigned int list, uint64_t map)
 
 	for (int order = 0; map && left && !ulp_memory_read(target, map, &entry, sizeof(entry));
 	     map = entry.next, left--) {
-		for (size_t i = 0; i < target->nr_objects; i++) {
-			struct ulp_object *object = &target->objects[i];
+		struct ulp_object *object = find_object(sorted, nr, &entry);
 
-			/* The vDSO is listed, but not searched for symbols. */
-			if (!is_object(object, &entry) || !strcmp(object->path, ULP_VDSO))
-				continue;
-			if (!list && object->link_order < 0)
-				object->link_order = order;
-			if (add_link(target, list, i, map))
-				return -ENOMEM;
-			order++;
-			break;
-		}
+		if (!object)
+			continue;
+		if (!list && object->link_order < 0)
+			object->link_order = order;
+		if (add_link(target, list, (size_t)(object - target->objects), map))
+			return -ENOMEM;
+		order++;
 	}
 	return 0;
 }
@@ -94,8 +128,10 @@ static bool find_debug(const struct ulp_target *target, const struct ulp_object 
 
 int ulp_links_read(struct ulp_target *target)
 {
+	struct ulp_object **sorted;
 	struct debug_layout debug;
 	bool found = false;
+	size_t nr;
 	int ret;
 
 	/*
@@ -106,12 +142,16 @@ int ulp_links_read(struct ulp_target *target)
 		found = find_debug(target, &target->objects[i], &debug);
 	if (!found)
 		return 0;
-	ret = walk_list(target, 0, debug.map);
+	sorted = sort_objects(target, &nr);
+	if (!sorted)
+		return -ENOMEM;
+	ret = walk_list(target, sorted, nr, 0, debug.map);
 	for (unsigned int list = 1; !ret && debug.version >= 2 && debug.next && list < LISTS_MAX;
 	     list++) {
 		if (ulp_memory_read(target, debug.next, &debug, sizeof(debug)))
 			break;
-		ret = walk_list(target, list, debug.map);
+		ret = walk_list(target, sorted, nr, list, debug.map);
 	}
+	free(sorted);
 	return ret;
 }

@@ -14,7 +14,7 @@
 #include "object.h"
 
 #define PHDRS_MAX	512
-#define NOTES_MAX	65536
+#define NOTES_MAX	65536	/* of one object, all together */
 #define DYNAMIC_MAX	65536
 #define SONAME_MAX	4096
 #define STRINGS_MAX	(64 << 20)
@@ -161,14 +161,15 @@ static bool note_is_preload(const Elf64_Nhdr *note, const uint8_t *name)
 }
 
 static void read_notes(const struct ulp_target *target, const Elf64_Phdr *phdr,
-		       struct ulp_object *object)
+		       struct ulp_object *object, uint64_t *left)
 {
 	uint64_t addr = object->bias + phdr->p_vaddr, size = phdr->p_filesz;
 	uint64_t align = phdr->p_align == 8 ? 8 : 4, pos = 0;
 	uint8_t *notes;
 
-	if (size > NOTES_MAX || !ulp_object_holds(object, addr, size))
+	if (size > *left || !ulp_object_holds(object, addr, size))
 		return;
+	*left -= size;
 	notes = malloc(size ? size : 1);
 	if (!notes)
 		return;
@@ -305,6 +306,7 @@ static void object_free(struct ulp_object *object)
 static int object_read(const struct ulp_target *target, size_t first, struct ulp_object *object)
 {
 	const struct ulp_mapping *head = &target->mappings[first];
+	uint64_t notes_left = NOTES_MAX;
 	Elf64_Ehdr header;
 	Elf64_Phdr *phdrs;
 
@@ -325,7 +327,7 @@ static int object_read(const struct ulp_target *target, size_t first, struct ulp
 		uint64_t addr = object->bias + phdr->p_vaddr;
 
 		if (phdr->p_type == PT_NOTE) {
-			read_notes(target, phdr, object);
+			read_notes(target, phdr, object, &notes_left);
 		} else if (phdr->p_type == PT_DYNAMIC && phdr->p_memsz <= DYNAMIC_MAX &&
 			   ulp_object_holds(object, addr, phdr->p_memsz)) {
 			object->dynamic = addr;
@@ -354,13 +356,17 @@ static int object_read(const struct ulp_target *target, size_t first, struct ulp
 /* Code that no object accounts for is not an error, but worth a word. */
 static void log_unknown(const struct ulp_target *target)
 {
+	uint64_t end = 0;	/* of the objects that start before the mapping */
+	size_t next = 0;
+
 	for (size_t i = 0; i < target->nr_mappings; i++) {
 		const struct ulp_mapping *map = &target->mappings[i];
-		bool known = !map->exec || !map->inode || ulp_is_image(map);
 
-		for (size_t k = 0; k < target->nr_objects && !known; k++)
-			known = ulp_object_holds(&target->objects[k], map->start, 1);
-		if (!known)
+		for (; next < target->nr_objects && target->objects[next].start <= map->start;
+		     next++)
+			if (target->objects[next].end > end)
+				end = target->objects[next].end;
+		if (map->exec && map->inode && !ulp_is_image(map) && map->start >= end)
 			ulp_log(target->ctx, ULP_LOG_DEBUG,
 				"process %d: the code of %s at 0x%llx is of no ELF object known by its header",
 				target->pid, map->path, (unsigned long long)map->start);

@@ -127,79 +127,73 @@ static size_t count_first(const struct list *list)
 	return count;
 }
 
-/* Entry @root and what it needs, breadth first, each once, into @order. */
-static size_t closure(const struct list *list, size_t root, size_t *order)
+/* Entry @root and what it needs, breadth first, into @order, but for what was @seen. */
+static size_t closure(const struct list *list, size_t root, size_t *order, bool *seen)
 {
 	size_t nr = 0;
 
-	order[nr++] = root;
+	if (!seen[root])
+		order[nr++] = root;
+	seen[root] = true;
 	for (size_t i = 0; i < nr; i++) {
 		const struct entry *entry = &list->entries[order[i]];
 
 		for (size_t k = 0; k < entry->nr_needed; k++) {
-			bool known = false;
-
-			for (size_t n = 0; n < nr && !known; n++)
-				known = order[n] == entry->needed[k];
-			if (!known)
+			if (!seen[entry->needed[k]])
 				order[nr++] = entry->needed[k];
+			seen[entry->needed[k]] = true;
 		}
 	}
 	return nr;
 }
 
-static bool contains(const size_t *order, size_t nr, size_t wanted)
+/*
+ * The dlopen() that brought entry @self named the earliest one that needs it and was
+ * not there at the start: had that come later, ld.so would have found the object in
+ * its list.  What this one needs into @order; 0 for what was there at the start.
+ */
+static size_t dlopened(const struct list *list, size_t first, size_t self, size_t *order,
+		       bool *seen)
 {
-	for (size_t i = 0; i < nr; i++) {
-		if (order[i] == wanted)
-			return true;
-	}
-	return false;
-}
+	size_t root = first;
 
-static void scope_add(struct ulp_scope *scope, struct ulp_object *object)
-{
-	for (size_t i = 0; i < scope->nr; i++) {
-		if (scope->objects[i] == object)
-			return;
-	}
-	scope->objects[scope->nr++] = object;
+	/* what an earlier one has led to does not lead to it */
+	for (; root <= self && !seen[self]; root++)
+		closure(list, root, order, seen);
+	if (!seen[self])
+		return 0;
+	memset(seen, 0, list->nr * sizeof(*seen));
+	return closure(list, root - 1, order, seen);
 }
 
 static int fill(struct ulp_scope *scope, const struct list *list)
 {
-	size_t first = count_first(list), self = 0, nr = 0;
-	size_t *order;
+	size_t first = count_first(list), self = 0, nr = 0, *order;
+	/* DT_SYMBOLIC: it asks itself before all others. */
+	bool symbolic = scope->object->symbols->symbolic, *seen;
 
 	scope->objects = calloc(list->nr + 1, sizeof(struct ulp_object *));
 	order = calloc(list->nr + 1, sizeof(*order));
-	if (!scope->objects || !order) {
+	seen = calloc(list->nr + 1, sizeof(*seen));
+	if (!scope->objects || !order || !seen) {
 		free(order);
+		free(seen);
 		return -ENOMEM;
 	}
-	/* DT_SYMBOLIC: it asks itself before all others. */
-	if (scope->object->symbols->symbolic)
-		scope_add(scope, scope->object);
-	for (size_t i = 0; i < first; i++)
-		scope_add(scope, list->entries[i].object);
 	while (self < list->nr && list->entries[self].object != scope->object)
 		self++;
-	/*
-	 * The dlopen() that brought the object named the earliest one that needs
-	 * it and was not there at the start: had that come later, ld.so would
-	 * have found the object in its list.
-	 */
-	for (size_t root = first; root <= self && self < list->nr; root++) {
-		nr = closure(list, root, order);
-		if (contains(order, nr, self))
-			break;
-		nr = 0;
-	}
+	if (symbolic || !list->nr)
+		scope->objects[scope->nr++] = scope->object;
+	for (size_t i = 0; i < first; i++)
+		if (i != self || !symbolic)
+			scope->objects[scope->nr++] = list->entries[i].object;
+	if (self < list->nr)
+		nr = dlopened(list, first, self, order, seen);
 	for (size_t i = 0; i < nr; i++)
-		scope_add(scope, list->entries[order[i]].object);
-	if (!list->nr)
-		scope_add(scope, scope->object);
+		if (order[i] >= first && (order[i] != self || !symbolic))
+			scope->objects[scope->nr++] = list->entries[order[i]].object;
 	free(order);
+	free(seen);
 	return 0;
 }
 

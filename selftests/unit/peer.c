@@ -12,7 +12,7 @@
  *	map ADDRESS SIZE	takes that many bytes and maps them, executable
  *	reserve ADDRESS SIZE	maps without access
  *	poke ADDRESS VALUE	8 bytes
- *	data PATH		maps a file for reading
+ *	data|code PATH		maps a file for reading, or executable too
  *	leave			ends the first thread; another goes on answering
  *	exec PATH		becomes another program
  *	storm			starts itself again and again
@@ -166,14 +166,14 @@ static uint64_t poke(uint64_t address, uint64_t value)
 	return 1;
 }
 
-static uint64_t map_data(const char *path)
+static uint64_t map_file(const char *path, int prot)
 {
 	int fd = open(path, O_RDONLY);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
 		return 0;
-	return mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED;
+	return mmap(NULL, (size_t)st.st_size, prot, MAP_PRIVATE, fd, 0) != MAP_FAILED;
 }
 
 static void *serve(void *data)
@@ -208,7 +208,9 @@ static void *serve(void *data)
 		} else if (sscanf(line, "poke %" SCNx64 " %" SCNx64, &address, &value) == 2) {
 			answer(poke(address, value));
 		} else if (sscanf(line, "data %s", word) == 1) {
-			answer(map_data(word));
+			answer(map_file(word, PROT_READ));
+		} else if (sscanf(line, "code %s", word) == 1) {
+			answer(map_file(word, PROT_READ | PROT_EXEC));
 		} else if (!strcmp(line, "leave\n")) {
 			pthread_t thread;
 

@@ -289,6 +289,59 @@ TEST_F(target, file_mapped_as_data_is_no_object)
 	EXPECT_EQ(before, self->target->nr_objects);
 }
 
+/* Bytes that this process has read. */
+static uint64_t bytes_read(void)
+{
+	FILE *file = fopen("/proc/self/io", "r");
+	uint64_t bytes = 0;
+
+	if (file && fscanf(file, "rchar: %" SCNu64, &bytes) != 1)
+		bytes = 0;
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+/* Whoever is looked at must not keep us busy: 512 headers that all mean the same 64 KiB. */
+TEST_F(target, notes_without_end)
+{
+	static const size_t notes = 32768, size = 32768 + 65536;
+	Elf64_Ehdr header = {
+		.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		.e_type = ET_DYN, .e_machine = EM_X86_64, .e_version = EV_CURRENT,
+		.e_phoff = sizeof(header), .e_ehsize = sizeof(header),
+		.e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 512,
+	};
+	Elf64_Phdr phdr = { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_filesz = size,
+			    .p_memsz = size, .p_align = 4096 };
+	uint64_t before, plain;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/notes.so", self->directory);
+	file = fopen(path, "wb");
+	ASSERT_NE(NULL, file);
+	fwrite(&header, sizeof(header), 1, file);
+	fwrite(&phdr, sizeof(phdr), 1, file);
+	phdr = (Elf64_Phdr){ .p_type = PT_NOTE, .p_offset = notes, .p_vaddr = notes,
+			     .p_filesz = size - notes, .p_memsz = size - notes };
+	for (int i = 1; i < 512; i++)
+		fwrite(&phdr, sizeof(phdr), 1, file);
+	fseek(file, (long)size - 1, SEEK_SET);
+	fputc(0, file);
+	ASSERT_EQ(0, fclose(file));
+	ASSERT_TRUE(peer_start(&self->peer, "peer", NULL));
+	before = bytes_read();
+	LOOK();
+	plain = bytes_read() - before;
+	ASSERT_NE(0, plain);
+	ASSERT_EQ(1, peer_ask(&self->peer, "code %s", path));
+	before = bytes_read();
+	LOOK();
+	EXPECT_NE(NULL, ulp_target_object_named(self->target, "notes.so"));
+	EXPECT_LT(bytes_read() - before, plain + 2 * size);
+}
+
 TEST_F(target, leader_is_a_zombie)
 {
 	char path[64], stat[256], *state;
