@@ -154,11 +154,13 @@ static int image_place(struct ulp_target *target, const struct ulp_patch *patch,
 	uint64_t base = image_base(patch), stubs = PAGE_UP(ulp_stubs_size(patch)), low, high;
 	int err = ulp_record_build(patch, image);
 
+	if (err == -E2BIG)
+		return ulp_err(target->ctx, -ULP_E_NO_ROOM,
+			       "%s (pid %d): patch %s: a record of its names and labels would be larger than %u MiB: split it, or give it fewer",
+			       target->name, target->pid, patch->name, ULP_RECORD_MAX >> 20);
 	if (err)
 		return err;
 	image->head = PAGE_UP(image->record->size) + (stubs ? TABLE_BYTES + stubs : 0);
-	if (image->record->size > ULP_RECORD_MAX)
-		return -E2BIG;
 	code_bounds(patch, image, &low, &high);
 	image->end = image->head + patch->image_size - base;
 	err = ulp_target_hole(target, low, high, image->end, &image->start);

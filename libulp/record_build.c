@@ -39,8 +39,8 @@ void ulp_image_entry(const struct ulp_image *image, const struct ulp_container_f
 /* A growing piece of memory for the record: offsets stay right when it moves. */
 struct builder {
 	uint8_t *data;
-	size_t size;
-	bool failed;
+	size_t size, room;
+	int err;		/* -ENOMEM, -E2BIG: nothing more is put into it */
 };
 
 static struct ulp_span put(struct builder *b, const void *data, size_t size)
@@ -48,19 +48,26 @@ static struct ulp_span put(struct builder *b, const void *data, size_t size)
 	size_t at = (b->size + 7) & ~7UL;
 	uint8_t *bigger;
 
-	if (b->failed)
+	if (b->err)
 		return (struct ulp_span){ 0, 0 };
-	bigger = realloc(b->data, at + size);
-	if (!bigger) {
-		b->failed = true;
+	if (at > ULP_RECORD_MAX || size > ULP_RECORD_MAX - at) {
+		b->err = -E2BIG;
 		return (struct ulp_span){ 0, 0 };
 	}
-	memset(bigger + b->size, 0, at - b->size);
+	if (at + size > b->room) {
+		b->room = 2 * (at + size);
+		bigger = realloc(b->data, b->room);
+		if (!bigger) {
+			b->err = -ENOMEM;
+			return (struct ulp_span){ 0, 0 };
+		}
+		b->data = bigger;
+	}
+	memset(b->data + b->size, 0, at - b->size);
 	if (data)
-		memcpy(bigger + at, data, size);
+		memcpy(b->data + at, data, size);
 	else
-		memset(bigger + at, 0, size);
-	b->data = bigger;
+		memset(b->data + at, 0, size);
 	b->size = at + size;
 	return (struct ulp_span){ at, size };
 }
@@ -76,7 +83,7 @@ static void build_objects(struct builder *b, const struct ulp_patch *patch,
 	struct ulp_record_object *objects = calloc(patch->nr_targets, sizeof(*objects));
 
 	if (!objects) {
-		b->failed = true;
+		b->err = -ENOMEM;
 		return;
 	}
 	for (size_t i = 0; i < patch->nr_targets; i++) {
@@ -101,7 +108,7 @@ static void build_functions(struct builder *b, const struct ulp_patch *patch,
 	struct ulp_record_function *functions = calloc(patch->nr_functions, sizeof(*functions));
 
 	if (!functions) {
-		b->failed = true;
+		b->err = -ENOMEM;
 		return;
 	}
 	for (size_t t = 0; t < patch->nr_targets; t++) {
@@ -139,7 +146,7 @@ static void build_switches(struct builder *b, const struct ulp_patch *patch,
 	size_t nr = 0;
 
 	if (!switches || !leaves || !code) {
-		b->failed = true;
+		b->err = -ENOMEM;
 		goto out;
 	}
 	if (size)
@@ -181,7 +188,7 @@ static void build_texts(struct builder *b, const struct ulp_patch *patch,
 	struct ulp_span ids;
 
 	if (!labels) {
-		b->failed = true;
+		b->err = -ENOMEM;
 		return;
 	}
 	head->flags = patch->scan_memory ? ULP_RECORD_SCAN_MEMORY : 0;
@@ -194,7 +201,7 @@ static void build_texts(struct builder *b, const struct ulp_patch *patch,
 	ids = put(b, NULL, patch->nr_dependencies * ULP_ID_SIZE);
 	head->requires = ids.offset;
 	head->nr_requires = patch->nr_dependencies;
-	for (size_t i = 0; i < patch->nr_dependencies && !b->failed; i++)
+	for (size_t i = 0; i < patch->nr_dependencies && !b->err; i++)
 		ulp_unhex(patch->dependencies[i], b->data + ids.offset + i * ULP_ID_SIZE,
 			  ULP_ID_SIZE);
 	free(labels);
@@ -223,9 +230,9 @@ int ulp_record_build(const struct ulp_patch *patch, struct ulp_image *image)
 	build_functions(&b, patch, image, &head);
 	build_switches(&b, patch, image, &head);
 	build_texts(&b, patch, &head);
-	if (b.failed) {
+	if (b.err) {
 		free(b.data);
-		return -ENOMEM;
+		return b.err;
 	}
 	head.size = b.size;
 	memcpy(b.data, &head, sizeof(head));

@@ -647,4 +647,24 @@ TEST_F(container, refuses_what_is_no_container)
 	EXPECT_EQ(self->patch, NULL);
 }
 
+/* Spans of labels may all mean the same bytes: a small file, and more than there is room for. */
+TEST(record_is_no_larger_than_is_read_back)
+{
+	static const size_t nr = ULP_RECORD_MAX / ULP_NAME_MAX + 1;
+	char label[ULP_NAME_MAX + 1] = "";
+	struct ulp_image image = { .fd = -1 };
+	struct ulp_patch patch = { .name = label, .nr_labels = 1 };
+
+	memset(label, 'x', ULP_NAME_MAX);
+	patch.labels = calloc(nr, sizeof(*patch.labels));
+	ASSERT_NE(NULL, patch.labels);
+	for (size_t i = 0; i < nr; i++)
+		patch.labels[i] = label;
+	EXPECT_EQ(0, ulp_record_build(&patch, &image));
+	patch.nr_labels = nr;
+	EXPECT_EQ(-E2BIG, ulp_record_build(&patch, &image));
+	free(image.record);
+	free(patch.labels);
+}
+
 TEST_HARNESS_MAIN
