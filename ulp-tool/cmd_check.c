@@ -35,8 +35,9 @@ static const char *base_name(const char *path)
 }
 
 /*
- * In how many places the patch belongs: a library can be loaded twice.  None:
- * -ULP_E_NOT_TARGET, or -ULP_E_BUILD_ID when another build of it is there.
+ * In how many places the patch belongs: a library can be loaded twice.  It goes to
+ * all of its targets or to none.  None: -ULP_E_NOT_TARGET, or -ULP_E_BUILD_ID when
+ * another build of one is there.
  */
 static int count_places(struct visit *visit, const struct ulp_patch *patch)
 {
@@ -44,18 +45,23 @@ static int count_places(struct visit *visit, const struct ulp_patch *patch)
 	const struct ulp_patch_target *targets;
 	int nr = ulp_target_objects(visit->target, &objects), places = 0;
 	size_t nr_targets = ulp_patch_targets(patch, &targets);
-	bool other = false;
 
-	for (int i = 0; i < nr; i++)
-		for (size_t k = 0; k < nr_targets; k++) {
-			if (!strcmp(objects[i].build_id, targets[k].build_id))
-				places++;
-			else if (!strcmp(base_name(objects[i].path), targets[k].name))
-				other = true;
-		}
 	if (nr < 0)
 		return nr;
-	return places ? places : other ? -ULP_E_BUILD_ID : -ULP_E_NOT_TARGET;
+	for (size_t k = 0; k < nr_targets; k++) {
+		bool found = false, other = false;
+
+		for (int i = 0; i < nr; i++) {
+			bool same = !strcmp(objects[i].build_id, targets[k].build_id);
+
+			places += same;
+			found |= same;
+			other |= !strcmp(base_name(objects[i].path), targets[k].name);
+		}
+		if (!found)
+			return other ? -ULP_E_BUILD_ID : -ULP_E_NOT_TARGET;
+	}
+	return places;
 }
 
 /* 0: applied wherever it belongs; else why not. */

@@ -223,6 +223,7 @@ differ_two() {
 }
 
 test_two_targets() {
+	local preload
 	two_libraries
 	differ_two 0 --target "$WORK/liba.so" --orig "$WORK/a.o" --patched "$WORK/a.fixed.o" \
 		--target "$WORK/libb.so" --orig "$WORK/b.o" --patched "$WORK/b.fixed.o"
@@ -230,6 +231,14 @@ test_two_targets() {
 	functions
 	replaces a b
 	grep -q "for liba.so, libb.so: 2 functions\|for target.so" "$WORK/out" || fail "$(cat "$WORK/out")"
+	# it goes to both or to none, and is missing only where both are
+	for preload in liba.so "liba.so $WORK/libb.so"; do
+		LD_PRELOAD="$WORK/$preload" sleep 1000 &
+		STARTED+=($!)
+		loop_until grep -q "${preload##*/}" "/proc/$!/maps"
+		tool 1 check --json -p $! "$WORK/patch.so"
+		json results.0.reason="$([ "$preload" = liba.so ] && echo not-target || echo not-applied)"
+	done
 	# one of them has nothing of it
 	differ_two 0 --target "$WORK/liba.so" --orig "$WORK/a.o" --patched "$WORK/a.fixed.o" \
 		--target "$WORK/libb.so" --orig "$WORK/b.o" --patched "$WORK/b.o"
