@@ -6,7 +6,10 @@
 
 #include "cmds.h"
 
-/* Takes all patches of @object back; 0 or nothing to do, or why not. */
+/*
+ * Takes all patches of @object back; 0, or why not.  Threads that are still to switch
+ * are no reason to say nothing of the patches: what they let be done is for libulp to say.
+ */
 static int revert_object(struct visit *visit, const char *object, const char *name)
 {
 	struct ulp_result result = { .sz = sizeof(result), .proof = "" };
@@ -18,7 +21,7 @@ static int revert_object(struct visit *visit, const char *object, const char *na
 	if (ulp_code_is_nothing(err))
 		return 0;
 	outcome_add(visit, &outcome);
-	return err;
+	return ulp_code_is_switching(err) ? 0 : err;
 }
 
 /* --revert-all: before anything is applied, and only if all of it succeeds. */

@@ -112,10 +112,12 @@ void cmd_enabled(struct tool *tool)
 
 static void report(struct tool *tool, const struct ulp_enabled_entry *entry, const char *status)
 {
-	if (tool->document)
+	if (tool->document) {
 		json_entry(tool, entry, status);
-	else if (!tool->options.quiet)
-		printf("%s: %s\n", entry_name(entry), status);
+	} else if (!tool->options.quiet) {
+		put_text(stdout, entry_name(entry));
+		printf(": %s\n", status);
+	}
 }
 
 /* The entry that the list now has of this patch. */

@@ -107,6 +107,9 @@ struct tool {
 extern const struct command commands[];
 extern const size_t nr_commands;
 
+/* By its name or an alias, else NULL. */
+const struct command *command_named(const char *word);
+
 /* -ULP_E_MODULE and the like after p_err(), 0 if /dev/ulp answers. */
 int module_check(struct tool *tool);
 

@@ -3,6 +3,7 @@
  * ulp-tool: the commands.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,13 +83,10 @@ void tool_set_log(const struct tool *tool, struct ulp_context *ctx, ulp_log_fn f
 static bool help_wanted(struct tool *tool)
 {
 	if (tool->command && tool->command->id == CMD_HELP) {
-		tool->command = NULL;
-		for (size_t i = 0; tool->nr_args && i < nr_commands; i++)
-			if (!strcmp(tool->args[0], commands[i].name))
-				tool->command = &commands[i];
+		tool->options.help = true;
+		tool->command = tool->nr_args ? command_named(tool->args[0]) : NULL;
 		if (tool->nr_args && !tool->command)
 			p_usage(tool, "help: unknown command '%s'", tool->args[0]);
-		return true;
 	}
 	return tool->options.help;
 }
@@ -104,7 +102,10 @@ static void run(struct tool *tool)
 		return;
 	}
 	if (tool->options.version) {
-		printf("ulp-tool %s\n", ulp_version());
+		if (tool->document)
+			json_put(tool->document, "version", json_text(ulp_version()));
+		else
+			printf("ulp-tool %s\n", ulp_version());
 		return;
 	}
 	if (ulp_context_new(&tool->ctx))
@@ -118,10 +119,18 @@ static void run(struct tool *tool)
 /* Output that nobody got is a failure too. */
 static void finish_output(struct tool *tool)
 {
-	if (!ferror(stdout) && !fflush(stdout) && !fclose(stdout))
+	struct pollfd reader = { .fd = STDOUT_FILENO };
+	bool gone = poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR);
+	/* why something was lost earlier is not known any more */
+	int err = ferror(stdout) ? EIO : 0;
+
+	if (fflush(stdout) || fclose(stdout))
+		err = errno;
+	if (!err)
 		return;
-	if (errno != EPIPE)
-		fprintf(stderr, "%s: standard output: %s\n", tool->name, strerror(errno));
+	if (!gone && err != EPIPE)
+		fprintf(stderr, "%s: standard output: not all of it was written: %s\n",
+			tool->name, strerror(err));
 	tool->tally.errors++;
 }
 

@@ -128,7 +128,7 @@ static bool list_completions(const char *start, char *out, size_t size)
 	return used;
 }
 
-static const struct command *find_command(const char *word)
+const struct command *command_named(const char *word)
 {
 	for (size_t i = 0; i < nr_commands; i++) {
 		if (!strcmp(word, commands[i].name))
@@ -399,7 +399,7 @@ static void choose_command(struct tool *tool)
 		return;
 	}
 	word = tool->args[0];
-	tool->command = find_command(word);
+	tool->command = command_named(word);
 	if (!tool->command && foreign_answer(word)) {
 		p_usage(tool, "%s: %s", word, foreign_answer(word));
 		return;
@@ -412,6 +412,10 @@ static void choose_command(struct tool *tool)
 	}
 	memmove(tool->args, tool->args + 1, tool->nr_args * sizeof(*tool->args));
 	tool->nr_args--;
+	/* as with options: an unset variable must not look like a patch that is not there */
+	for (size_t i = 0; i < tool->nr_args; i++)
+		if (!*tool->args[i])
+			p_usage(tool, "%s: argument %zu is empty", tool->command->name, i + 1);
 }
 
 void options_parse(struct tool *tool, int argc, char **argv)

@@ -64,6 +64,7 @@ idle() {
 }
 
 test_usage() {
+	local command
 	usage 'no command'
 	usage "unknown command 'aply'; did you mean 'apply'" aply
 	usage "unknown command 'patchs'; did you mean 'patches'" patchs -p 1
@@ -86,6 +87,11 @@ test_usage() {
 	usage "no argument 'x'" patches x
 	usage "no argument 'x'" status x
 	usage "unknown command 'aply'" help aply
+	# "$patch" of a script that has not set it is no patch that needs no revert
+	for command in apply revert check dump enable disable; do
+		usage "$command: argument 1 is empty" "$command" -p 1 ''
+		usage "$command: argument 2 is empty" "$command" x ''
+	done
 }
 
 test_values() {
@@ -173,8 +179,17 @@ test_help() {
 		prints "^Usage: ulp-tool $command "
 		silent err
 	done
+	"$ULP_TOOL" revert -h >"$WORK/h" || fail "revert -h: status $?"
+	tool 0 help unpatch
+	cmp -s "$WORK/h" "$WORK/out" || fail "help does not know aliases"
 	tool 0 -V
 	prints '^ulp-tool [0-9]+\.[0-9]+\.[0-9]+$'
+	tool 0 -V --json
+	valid_json
+	json "version=$(sed 's/ulp-tool //' <<<"$("$ULP_TOOL" -V)")"
+	# help is for people
+	tool 0 help revert --json
+	cmp -s "$WORK/h" "$WORK/out" || fail "help revert --json is not revert --help"
 }
 
 # options TEXT - the long ones in it, sorted
@@ -434,10 +449,21 @@ test_no_module() {
 }
 
 test_unwritable_output() {
+	local reader writer
 	[ -w /dev/full ] || skip "no /dev/full"
 	"$ULP_TOOL" --help >/dev/full 2>"$WORK/err"
 	[ $? -eq 1 ] || fail "output lost, status not 1"
 	says 'No space left'
+	# lost long before the end: what errno was then nobody knows any more
+	"$ULP_TOOL" patches -v -p $$ >/dev/full 2>"$WORK/err"
+	[ $? -eq 1 ] || fail "output lost, status not 1"
+	says 'standard output: not all of it was written: Input/output error'
+	# a reader that has gone knows
+	mkfifo "$WORK/pipe"
+	exec {reader}<>"$WORK/pipe" {writer}>"$WORK/pipe" {reader}<&-
+	"$ULP_TOOL" patches -v -p $$ 1>&"$writer" 2>"$WORK/err"
+	[ $? -eq 1 ] || fail "output lost, status not 1"
+	silent err
 }
 
 test_not_root() {
