@@ -66,22 +66,20 @@ static bool add_twin(struct object *target, const char *path, const struct objec
 	return symbols_read(target, twin->elf);
 }
 
-static bool open_target(const struct diff_target *request, struct object *target,
-			const struct object **output, const char **symbols_are)
+static bool open_target(const struct diff_target *request, const struct options *options,
+			struct object *target, const struct object **output,
+			const char **symbols_are)
 {
+	bool added;
 
-	if (!object_open(request->path, target) || !check_target(target))
-		return false;
-	*symbols_are = "named by its own symbol table";
-	if (request->debug) {
-		if (!object_add_debug(target, request->debug))
-			return false;
-		*symbols_are = "named by its debug file";
-	}
-	if (request->twin && !add_twin(target, request->twin, output))
+	if (!object_open(request->path, target) || !check_target(target) ||
+	    (request->twin && !add_twin(target, request->twin, output)) ||
+	    !debug_add(target, request->debug, options, &added))
 		return false;
 	if (request->twin && !*output)
 		*symbols_are = "reproduced: named by the build's own output";
+	else
+		*symbols_are = added ? "named by its debug file" : "named by its own symbol table";
 	return true;
 }
 
@@ -344,7 +342,7 @@ static int read_part(const struct diff_target *request, const struct options *op
 			request->path);
 		return EXIT_NOTHING;
 	}
-	if (!open_target(request, target, &part->output, &symbols_are))
+	if (!open_target(request, options, target, &part->output, &symbols_are))
 		return EXIT_FAILED;
 	slots_read(target, slots);
 	return locate(pairs, slots, symbols_are) ? EXIT_MADE : EXIT_FAILED;
@@ -416,14 +414,10 @@ static int make_one(const struct diff_request *request, const struct diff_target
 static char *path_in(const char *dir, const char *target)
 {
 	struct object object;
-	char *id;
 
 	if (!object_open(target, &object) || !check_target(&object))
 		return NULL;
-	id = xcalloc(object.build_id_size + 1, 2);
-	for (size_t i = 0; i < object.build_id_size; i++)
-		snprintf(id + 2 * i, 3, "%02x", object.build_id[i]);
-	return xasprintf("%s%s.so", dir, id);
+	return xasprintf("%s%s.so", dir, hex(object.build_id, object.build_id_size));
 }
 
 /* A file has several names, in packages too; it has one build-id, and one patch. */

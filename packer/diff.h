@@ -30,7 +30,7 @@ struct diff_pair {
 /*
  * struct diff_target - one object that is patched
  * @path: of the binary that runs
- * @debug: path of its separate debug file, or NULL
+ * @debug: path of its separate debug file; NULL: what a debugger would find; "": none
  * @twin: path of the unstripped output of the recorded build, or NULL.  It is
  *	used if it is the target's twin (same build-id, or the same code at the
  *	same addresses), else it only tells what the target keeps to itself.

@@ -56,7 +56,7 @@ const struct section *object_section_named(const struct object *object, const ch
 	return NULL;
 }
 
-static bool open_elf(const char *path, struct object *object)
+static bool open_elf(const char *path, enum message kind, struct object *object)
 {
 	const GElf_Ehdr *header = &object->header;
 
@@ -66,32 +66,32 @@ static bool open_elf(const char *path, struct object *object)
 	elf_version(EV_CURRENT);
 	object->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (object->fd < 0) {
-		error("%s: %s", path, strerror(errno));
+		message(kind, "%s: %s", path, strerror(errno));
 		return false;
 	}
 	object->elf = elf_begin(object->fd, ELF_C_READ_MMAP, NULL);
 	if (!object->elf || elf_kind(object->elf) != ELF_K_ELF ||
 	    !gelf_getehdr(object->elf, &object->header)) {
-		error("%s: not an ELF file", path);
+		message(kind, "%s: not an ELF file", path);
 		return false;
 	}
 	if (header->e_ident[EI_CLASS] != ELFCLASS64) {
-		error("%s: a 32-bit file; only x86-64 is supported", path);
+		message(kind, "%s: a 32-bit file; only x86-64 is supported", path);
 		return false;
 	}
 	if (header->e_ident[EI_DATA] != ELFDATA2LSB || header->e_machine != EM_X86_64) {
-		error("%s: not for x86-64 (ELF machine %u)", path, header->e_machine);
+		message(kind, "%s: not for x86-64 (ELF machine %u)", path, header->e_machine);
 		return false;
 	}
 	object->file = (const uint8_t *)elf_rawfile(object->elf, &object->file_size);
 	if (!object->file) {
-		error("%s: %s", path, elf_errmsg(-1));
+		message(kind, "%s: %s", path, elf_errmsg(-1));
 		return false;
 	}
 	return true;
 }
 
-static bool read_sections(struct object *object)
+static bool read_sections(enum message kind, struct object *object)
 {
 	Elf_Scn *scn = NULL;
 	size_t names;
@@ -104,14 +104,14 @@ static bool read_sections(struct object *object)
 		const char *name;
 
 		if (!gelf_getshdr(scn, &shdr)) {
-			error("%s: damaged section headers: %s", object->path, elf_errmsg(-1));
+			message(kind, "%s: damaged section headers: %s", object->path, elf_errmsg(-1));
 			return false;
 		}
 		if (shdr.sh_type != SHT_NOBITS && shdr.sh_type != SHT_NULL &&
 		    (shdr.sh_offset > object->file_size ||
 		     shdr.sh_size > object->file_size - shdr.sh_offset)) {
-			error("%s: damaged section headers: a section is outside the file",
-			      object->path);
+			message(kind, "%s: damaged section headers: a section is outside the file",
+				object->path);
 			return false;
 		}
 		name = elf_strptr(object->elf, names, shdr.sh_name);
@@ -124,8 +124,8 @@ static bool read_sections(struct object *object)
 		section->type = shdr.sh_type;
 	}
 	if (!object->nr_sections) {
-		error("%s: it has no section headers, which are needed to tell code from data",
-		      object->path);
+		message(kind, "%s: it has no section headers, which are needed to tell code from data",
+			object->path);
 		return false;
 	}
 	return true;
@@ -219,55 +219,31 @@ static void read_dynamic(struct object *object)
 	}
 }
 
-bool object_open(const char *path, struct object *object)
+bool object_read(const char *path, enum message kind, struct object *object)
 {
-	if (!open_elf(path, object) || !read_sections(object) || !read_segments(object))
+	if (!open_elf(path, kind, object) || !read_sections(kind, object))
 		return false;
 	read_build_id(object);
+	return true;
+}
+
+void object_close(struct object *object)
+{
+	elf_end(object->elf);
+	if (object->fd >= 0)
+		close(object->fd);
+	object->elf = NULL;
+	object->fd = -1;
+}
+
+bool object_open(const char *path, struct object *object)
+{
+	if (!object_read(path, MESSAGE_ERROR, object) || !read_segments(object))
+		return false;
 	object->executable = object->header.e_type == ET_EXEC;
 	read_dynamic(object);
 	if (!symbols_read(object, object->elf))
 		return false;
 	frames_read(object);
 	return true;
-}
-
-/* Whether the code sections of a debug file are where the object has them. */
-static bool same_layout(const struct object *object, const struct object *debug)
-{
-	for (size_t i = 0; i < object->nr_sections; i++) {
-		const struct section *ours = &object->sections[i], *theirs;
-
-		if (!(ours->flags & SHF_EXECINSTR))
-			continue;
-		theirs = object_section_named(debug, ours->name);
-		if (!theirs || theirs->addr != ours->addr || theirs->size != ours->size) {
-			error("%s: its section %s is not where %s has it", debug->path, ours->name,
-			      object->path);
-			return false;
-		}
-	}
-	return true;
-}
-
-bool object_add_debug(struct object *object, const char *path)
-{
-	struct object debug;
-
-	if (!open_elf(path, &debug) || !read_sections(&debug))
-		return false;
-	read_build_id(&debug);
-	if (!debug.build_id_size || debug.build_id_size != object->build_id_size ||
-	    memcmp(debug.build_id, object->build_id, debug.build_id_size) != 0) {
-		error("%s: not the debug file of %s: its build-id is another one", path,
-		      object->path);
-		return false;
-	}
-	if (!same_layout(object, &debug))
-		return false;
-	if (!object_section_named(&debug, ".symtab")) {
-		error("%s: it has no symbol table (.symtab)", path);
-		return false;
-	}
-	return symbols_read(object, debug.elf);
 }

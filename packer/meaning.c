@@ -121,7 +121,7 @@ static bool target_piece(struct part *part, const struct piece *user, const stru
 		note_doubt(named.doubt, twin);
 	else if (!part->target->has_symtab)
 		message(MESSAGE_NOTE,
-			"the target is stripped: its debug file tells, use --debug FILE");
+			"the target is stripped: its debug file tells: install it, or use --debug FILE");
 	return false;
 }
 
@@ -186,7 +186,7 @@ static bool new_variable(struct part *part, const struct piece *user, struct pie
 		error("%s: '%s' uses the variable '%s', which its source did not: whether %s has it from another one is not known",
 		      unit_name(piece), user->name, piece->name, part->target->path);
 		message(MESSAGE_NOTE,
-			"its debug file tells, use --debug FILE; or the objects that use it, as --orig and as --patched; or --new-data=%s if none does",
+			"its debug file tells: install it, or use --debug FILE; or the objects that use it, as --orig and as --patched; or --new-data=%s if none does",
 			piece->name);
 		return false;
 	}
@@ -346,7 +346,7 @@ static bool refuse_kept(const struct part *part, const struct piece *user, const
 	error("%s: '%s' uses '%s', which %s does not export, and where that is in it is not known",
 	      unit_name(user), user->name, name, part->target->path);
 	message(MESSAGE_NOTE,
-		"its debug file tells, use --debug FILE; or the object that defines it, as --orig and as --patched");
+		"its debug file tells: install it, or use --debug FILE; or the object that defines it, as --orig and as --patched");
 	return false;
 }
 
@@ -403,7 +403,7 @@ static bool resolve_name(struct part *part, const struct piece *user,
 		      symbol->name, part->target->path);
 		if (!part->target->has_symtab)
 			message(MESSAGE_NOTE,
-				"the target is stripped: its debug file tells, use --debug FILE");
+				"the target is stripped: its debug file tells: install it, or use --debug FILE");
 		return false;
 	}
 	if (names_kept(part, symbol->name))

@@ -103,14 +103,10 @@ static bool facts_read(const char *path, struct facts *facts)
 char *output_build_id(const char *path)
 {
 	struct facts facts;
-	char *text;
 
 	if (!facts_read(path, &facts) || !facts.build_id_size)
 		return NULL;
-	text = xcalloc(facts.build_id_size + 1, 2);
-	for (size_t i = 0; i < facts.build_id_size; i++)
-		snprintf(text + 2 * i, 3, "%02x", facts.build_id[i]);
-	return text;
+	return hex(facts.build_id, facts.build_id_size);
 }
 
 static Elf *open_object(const char *path)

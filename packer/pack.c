@@ -23,7 +23,8 @@ static const char usage[] =
 	"                          itself becomes the container\n"
 	"  -l, --livepatch=FILE    shared object, instead of the description's first line\n"
 	"  -t, --target=FILE       target, instead of the description's '@' line\n"
-	"      --debug=FILE        symbols of the target from its separate debug file\n"
+	"      --debug=FILE        symbols of the target from its separate debug file; if it\n"
+	"                          is stripped, the one that debuggers find; --debug=: none\n"
 	"  -i, --name=NAME         name of the patch, instead of the description's\n"
 	USAGE_ALL
 	"\n"
@@ -78,6 +79,7 @@ static bool open_objects(const struct pack *pack, struct description *desc,
 			 struct object *patch, struct object *target)
 {
 	const char *path;
+	bool added;
 
 	path = pack->livepatch ? pack->livepatch :
 				 description_find(desc, desc->livepatch.text);
@@ -97,7 +99,7 @@ static bool open_objects(const struct pack *pack, struct description *desc,
 			message_at(MESSAGE_NOTE, desc, &desc->target, "named here");
 		return false;
 	}
-	return !pack->debug || object_add_debug(target, pack->debug);
+	return debug_add(target, pack->debug, &pack->options, &added);
 }
 
 /* All errors of one kind are printed before giving up. */

@@ -55,6 +55,7 @@ void *grow(void *array, size_t nr, size_t size);
 	(*({ (array) = grow(array, nr, sizeof(*(array))); &(array)[(nr)++]; }))
 /* The last part of a path. */
 const char *base_name(const char *path);
+char *hex(const uint8_t *bytes, size_t size);
 
 /* A word of a description and where it stands; text NULL: not there. */
 struct field {
@@ -171,8 +172,10 @@ struct object {
 };
 
 bool object_open(const char *path, struct object *object);
-/* Adds the symbols of a separate debug file of the same build. */
-bool object_add_debug(struct object *object, const char *path);
+/* Sections and build-id only; @kind: how it is told what is wrong with the file. */
+bool object_read(const char *path, enum message kind, struct object *object);
+/* The file; names and bytes of it are gone. */
+void object_close(struct object *object);
 /* @size bytes of the file that are loaded at @addr, or NULL */
 const uint8_t *object_at(const struct object *object, uint64_t addr, uint64_t size);
 /* The PT_LOAD that has all of them in memory, or NULL */
@@ -183,6 +186,16 @@ const struct section *object_section_named(const struct object *object, const ch
 bool symbols_read(struct object *object, Elf *elf);
 /* The defined function that covers @addr, smallest first, or NULL */
 const struct symbol *object_function_at(const struct object *object, uint64_t addr);
+
+/* debug.c: the debug file that a debugger would find for a stripped object, or NULL */
+const char *debug_find(const struct object *object);
+/*
+ * Adds the symbols of the debug file @given; NULL: of the one that is found, if the
+ * object is stripped; "": of none.
+ */
+struct options;
+bool debug_add(struct object *object, const char *given, const struct options *options,
+	       bool *added);
 
 /* frames.c: the extents of functions as .eh_frame has them */
 void frames_read(struct object *object);

@@ -117,7 +117,7 @@ static void not_found(const struct plan *plan, const struct object *object,
 	error_at(plan->desc, field, "'%s' not found in %s", name, object->path);
 	if (object == plan->target && !object->has_symtab)
 		message_at(MESSAGE_NOTE, plan->desc, field,
-			   "the target is stripped: what it does not export is found with --debug FILE");
+			   "the target is stripped: its debug file tells what it does not export: install it, or use --debug FILE");
 	if (object == plan->patch && !strcmp(what, "a variable"))
 		message_at(MESSAGE_NOTE, plan->desc, field,
 			   "a static variable that nothing writes is optimised away: make it volatile or global");

@@ -363,6 +363,16 @@ static int make_patches(const struct work *work, const struct diff_target *targe
 	return nr ? diff_make(&request) : EXIT_NOTHING;
 }
 
+/* "" if there is none: it is not looked for again. */
+static const char *find_debug_file(const char *path)
+{
+	struct object object;
+	const char *debug;
+
+	debug = object_open(path, &object) ? debug_find(&object) : NULL;
+	return debug ? debug : "";
+}
+
 static int patch_targets(struct work *work)
 {
 	const struct build *build = work->build;
@@ -371,19 +381,21 @@ static int patch_targets(struct work *work)
 	size_t nr = 0;
 
 	for (size_t i = 0; i < build->nr_targets; i++) {
-		const struct target *target = &build->targets[i];
+		struct target target = build->targets[i];
 		struct output output;
 
-		if (!output_find(&work->scratch, &work->calls, target->path, &output))
+		if (!output_find(&work->scratch, &work->calls, target.path, &output))
 			return EXIT_FAILED;
-		say_twin(target, &output);
-		/* else the symbol table tells */
-		if (!looked && !output.same_code && !target->debug) {
+		say_twin(&target, &output);
+		if (!output.same_code && !target.debug)
+			target.debug = find_debug_file(target.path);
+		/* else a symbol table tells */
+		if (!looked && !output.same_code && !*target.debug) {
 			if (!units_compile_used(&work->scratch, &work->units, build->parallel))
 				return EXIT_FAILED;
 			looked = true;
 		}
-		nr += add_target(work, target, &output, &targets[nr]);
+		nr += add_target(work, &target, &output, &targets[nr]);
 	}
 	return make_patches(work, targets, nr);
 }

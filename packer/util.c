@@ -63,6 +63,15 @@ const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+char *hex(const uint8_t *bytes, size_t size)
+{
+	char *text = xcalloc(2 * size + 1, 1);
+
+	for (size_t i = 0; i < size; i++)
+		sprintf(text + 2 * i, "%02x", bytes[i]);
+	return text;
+}
+
 static const char *const kinds[] = {
 	[MESSAGE_ERROR]	  = "error",
 	[MESSAGE_WARNING] = "warning",

@@ -235,6 +235,26 @@ made() {
 		fail "patchroot has '$(ls "$PROJ/patchroot")', not '$want'"
 }
 
+# A build that is not the target's: what is too small to be known by its looks has a name
+# in the debug file beside the target.
+test_debug_file() {
+	local other="make CFLAGS=-O2\ -fno-inline\ -g\ -Wl,-z,lazy"
+	project
+	make -s -C "$PROJ" CFLAGS="-O2 -fno-inline -g -Wl,-z,now" >/dev/null || fail make
+	mkdir -p "$WORK/bin/.debug"
+	objcopy --only-keep-debug "$PROJ/prog" "$WORK/bin/.debug/prog.debug"
+	strip -o "$WORK/bin/prog" "$PROJ/prog"
+	objcopy --add-gnu-debuglink="$WORK/bin/.debug/prog.debug" "$WORK/bin/prog"
+	SHIPPED=$WORK/bin/prog
+	make -s -C "$PROJ" clean
+	fix fix.diff <<<"sed -i 's/STEP 5/STEP 6/' src/b.h"
+	build 1 --debug= --diff fix.diff -o out.so -- sh -c "$other"
+	says "'other' changed, but its original code is not in" "too small"
+	build 0 --diff fix.diff -o out.so --explain -- sh -c "$other"
+	tells "symbols of the debug file $WORK/bin/.debug/prog.debug" "named by its debug file"
+	functions other
+}
+
 test_make() {
 	local file
 	project
@@ -443,5 +463,5 @@ test_without_namespaces() {
 
 run_tests test_build_fails test_built_source test_parallel test_odd_paths \
 	test_calls_of_all_kinds test_ccache test_cmake test_compiled_twice test_lto_is_refused \
-	test_cxx test_other_build test_make test_usage test_nothing_is_left test_kept_build \
-	test_killed test_without_namespaces
+	test_cxx test_other_build test_debug_file test_make test_usage test_nothing_is_left \
+	test_kept_build test_killed test_without_namespaces
