@@ -96,8 +96,11 @@ struct user {
 	const char *pattern;		/* NULL: any user */
 	bool wildcard;
 	uid_t uid;
-	uid_t known;			/* answer of the last look-up of a wildcard */
-	bool known_valid, known_matches;
+	size_t nr_known;		/* whose names have been looked up for the wildcard */
+	struct known_user {
+		uid_t uid;
+		bool matches;
+	} *known;
 };
 
 static int user_resolve(struct tool *tool, struct user *user)
@@ -126,30 +129,39 @@ static int user_resolve(struct tool *tool, struct user *user)
 	return 0;
 }
 
+/* A look-up may be a program and a question over the network: one for each user. */
+static bool uid_matches(struct user *user, uid_t uid)
+{
+	struct known_user known = { .uid = uid }, *larger;
+	char key[32], *name;
+	uid_t found;
+
+	for (size_t i = 0; i < user->nr_known; i++)
+		if (user->known[i].uid == uid)
+			return user->known[i].matches;
+	snprintf(key, sizeof(key), "%u", uid);
+	if (user_find(key, &found, &name)) {
+		known.matches = !fnmatch(user->pattern, name, 0);
+		free(name);
+	}
+	larger = reallocarray(user->known, user->nr_known + 1, sizeof(known));
+	if (!larger)
+		out_of_memory();
+	user->known = larger;
+	larger[user->nr_known++] = known;
+	return known.matches;
+}
+
 static bool user_matches(struct user *user, pid_t pid)
 {
-	char key[32], *name;
 	long long uid;
-	uid_t found;
 
 	if (!user->pattern)
 		return true;
 	uid = read_status(pid, "\nUid:", 1);	/* the effective one, as ps -u */
 	if (uid < 0)
 		return false;
-	if (!user->wildcard)
-		return user->uid == (uid_t)uid;
-	if (!user->known_valid || user->known != (uid_t)uid) {
-		snprintf(key, sizeof(key), "%lld", uid);
-		user->known = (uid_t)uid;
-		user->known_valid = true;
-		user->known_matches = false;
-		if (user_find(key, &found, &name)) {
-			user->known_matches = !fnmatch(user->pattern, name, 0);
-			free(name);
-		}
-	}
-	return user->known_matches;
+	return user->wildcard ? uid_matches(user, (uid_t)uid) : user->uid == (uid_t)uid;
 }
 
 /* ---- the list ---- */
@@ -378,5 +390,6 @@ int select_processes(struct tool *tool, struct selection *selection)
 			    all.processes[i].start);
 	drop_doubles(selection);
 	selection_free(&all);
+	free(user.known);
 	return 0;
 }

@@ -3,11 +3,11 @@
  * Names of users.  The tool is a static program, into which the C library can load
  * no name service: who is not in /etc/passwd is asked for by getent(1).
  */
-#include <fcntl.h>
 #include <pwd.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,25 +40,25 @@ static bool find(FILE *file, const char *key, uid_t *uid, char **name)
 	return false;
 }
 
-/* What "getent passwd KEY" prints; NULL if it cannot be run. */
-static FILE *ask_getent(const char *key, pid_t *pid)
+/* What "getent passwd KEY" prints, in a file: fgetpwent() goes back in it. */
+static FILE *ask_getent(const char *key)
 {
 	char *const argv[] = { "getent", "passwd", "--", (char *)key, NULL };
 	posix_spawn_file_actions_t actions;
+	int fd = memfd_create("getent", MFD_CLOEXEC), err;
 	FILE *file = NULL;
-	int ends[2], err;
+	pid_t pid;
 
-	if (pipe2(ends, O_CLOEXEC))
+	if (fd < 0)
 		return NULL;
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	err = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_adddup2(&actions, fd, STDOUT_FILENO);
+	err = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
-	close(ends[1]);
-	if (!err)
-		file = fdopen(ends[0], "r");
+	if (!err && waitpid(pid, NULL, 0) == pid && !lseek(fd, 0, SEEK_SET))
+		file = fdopen(fd, "r");
 	if (!file)
-		close(ends[0]);
+		close(fd);
 	return file;
 }
 
@@ -66,17 +66,15 @@ bool user_find(const char *key, uid_t *uid, char **name)
 {
 	FILE *file = fopen("/etc/passwd", "re");
 	bool found = file && find(file, key, uid, name);
-	pid_t pid = 0;
 
 	if (file)
 		fclose(file);
 	if (found)
 		return true;
-	file = ask_getent(key, &pid);
+	file = ask_getent(key);
 	if (!file)
 		return false;
 	found = find(file, key, uid, name);
 	fclose(file);
-	waitpid(pid, NULL, 0);
 	return found;
 }

@@ -54,10 +54,11 @@ free_pid() {
 	echo "$pid"
 }
 
-# idle NAME - a process of that name, in IDLE; it lives as long as the test
+# idle NAME [UID] - a process of that name, in IDLE; it lives as long as the test
 idle() {
-	cp "$(command -v sleep)" "$WORK/$1"
-	"$WORK/$1" 1000 &
+	[ -e "$WORK/$1" ] || cp "$(command -v sleep)" "$WORK/$1"
+	chmod 711 "$RUN" "$WORK"
+	${2:+setpriv --reuid "$2"} "$WORK/$1" 1000 &
 	IDLE=$!
 	STARTED+=("$IDLE")
 	loop_until grep -qx "$1" "/proc/$IDLE/comm"
@@ -301,6 +302,28 @@ test_select() {
 	says 'not one of user nobody'
 }
 
+# Users that only getent(1) knows; each is asked for once, in whatever order processes come.
+test_users_asked_once() {
+	local uid
+	[ "$(id -u)" = 0 ] || skip "not root"
+	command -v setpriv >/dev/null || skip "no setpriv"
+	mkdir "$WORK/bin"
+	cat >"$WORK/bin/getent" <<-END
+	#!/bin/sh
+	echo "\$3" >>"$WORK/asked"
+	echo "ulp-\$3:x:\$3:\$3::/:/bin/sh"
+	END
+	chmod +x "$WORK/bin/getent"
+	for uid in 654321 654322 654321 654322; do
+		idle ulp-cli-user $uid
+	done
+	PATH=$WORK/bin:$PATH tool 0 patches -u 'ulp-65432[12]' -p ulp-cli-user
+	[ "$(grep -c '^ulp-cli-user' "$WORK/out")" -eq 4 ] || fail "$(cat "$WORK/out" "$WORK/err")"
+	[ "$(sort "$WORK/asked" | tr '\n' ' ')" = '654321 654322 ' ] || fail "asked: $(cat "$WORK/asked")"
+	PATH=$WORK/bin:$PATH tool 0 patches -u 654322 -p ulp-cli-user
+	[ "$(grep -c '^ulp-cli-user' "$WORK/out")" -eq 2 ] || fail "$(cat "$WORK/out" "$WORK/err")"
+}
+
 test_all_processes_twice_the_same() {
 	idle ulp-cli-all
 	"$ULP_TOOL" patches --json -v --jobs 8 -p 'ulp-cli-*' >"$WORK/8" || fail "status $?"
@@ -503,6 +526,6 @@ test_disable_file() {
 
 run_tests test_usage test_values test_option_order test_names test_foreign_words test_color test_help \
 	test_help_is_documented test_completion test_reasons_are_documented test_manual_page \
-	test_no_such_process test_select test_all_processes_twice_the_same test_hostile_names \
+	test_no_such_process test_select test_users_asked_once test_all_processes_twice_the_same test_hostile_names \
 	test_objects test_check_and_revert_nothing test_files test_patch_files test_no_module \
 	test_disable_file test_unwritable_output test_not_root
