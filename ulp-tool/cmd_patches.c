@@ -47,14 +47,13 @@ static bool is_wanted(const struct view *view, int index)
 	const struct options *options = &view->visit->tool->options;
 	const struct ulp_object_info *object = &view->objects[index];
 
-	if (is_repeated(view, index))
-		return false;
 	if (options->build_id &&
 	    strncasecmp(object->build_id, options->build_id, strlen(options->build_id)) != 0)
 		return false;
-	if (options->only_livepatched)
-		return has_patches(view, object, true);
-	return options->build_id || options->verbose || has_patches(view, object, false);
+	if (options->only_livepatched ? !has_patches(view, object, true) :
+	    !options->build_id && !options->verbose && !has_patches(view, object, false))
+		return false;
+	return !is_repeated(view, index);
 }
 
 /* A record whose object is not there any more (dlclose). */
