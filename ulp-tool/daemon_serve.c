@@ -24,6 +24,7 @@
 #define WORKERS_MIN	2
 #define CLIENTS		2		/* served at once */
 #define PASSES_MAX	8
+#define EXTEND_EACH	256		/* processes */
 #define ATTEMPTS	4		/* in a row; then the thread in the way is waited for */
 #define PAUSE_NS	5000000ULL	/* while a thread is held, between tries; doubled */
 #define PAUSE_MAX_NS	100000000ULL
@@ -78,7 +79,8 @@ static void worker_init(struct worker *worker, struct daemon_state *daemon)
 
 /*
  * The list as it is now: what was enabled before a program was started counts for
- * it, so the directory itself is asked.  If it cannot be read, the one before stays.
+ * it, so the directory itself is asked.  If it cannot be read, the one before stays until
+ * it can.
  */
 static size_t worker_list(struct worker *worker, const struct ulp_enabled_entry **entries)
 {
@@ -91,12 +93,14 @@ static size_t worker_list(struct worker *worker, const struct ulp_enabled_entry 
 	if (!worker->list || worker->generation != generation ||
 	    st.st_mtim.tv_sec != worker->changed.tv_sec ||
 	    st.st_mtim.tv_nsec != worker->changed.tv_nsec) {
-		if (!ulp_enabled_read(worker->ctx, daemon_list(worker->daemon), &list)) {
+		if (ulp_enabled_read(worker->ctx, daemon_list(worker->daemon), &list)) {
+			daemon_say(worker->daemon, SAY_WARNING, "%s", ulp_error(worker->ctx));
+		} else {
 			ulp_enabled_free(worker->list);
 			worker->list = list;
+			worker->generation = generation;
+			worker->changed = st.st_mtim;
 		}
-		worker->generation = generation;
-		worker->changed = st.st_mtim;
 	}
 	return worker->list ? ulp_enabled_entries(worker->list, entries) : 0;
 }
@@ -364,8 +368,15 @@ static void *serve_socket(void *arg)
 	return NULL;
 }
 
+static int compare_pids(const void *a, const void *b)
+{
+	const pid_t *one = a, *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
 /* The processes there are, ascending, to be freed. */
-static pid_t *list_processes(size_t *nr)
+static pid_t *list_processes(const struct daemon_state *daemon, size_t *nr)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -374,7 +385,12 @@ static pid_t *list_processes(size_t *nr)
 	long pid;
 
 	*nr = 0;
-	while (proc && (entry = readdir(proc))) {
+	if (!proc) {
+		daemon_say(daemon, SAY_WARNING, "/proc: %s; what is running is not looked at",
+			   strerror(errno));
+		return NULL;
+	}
+	while ((entry = readdir(proc))) {
 		pid = strtol(entry->d_name, NULL, 10);
 		if (pid <= 0 || pid == getpid())
 			continue;
@@ -386,17 +402,10 @@ static pid_t *list_processes(size_t *nr)
 		}
 		pids[(*nr)++] = (pid_t)pid;
 	}
-	if (proc)
-		closedir(proc);
+	closedir(proc);
+	if (*nr)
+		qsort(pids, *nr, sizeof(*pids), compare_pids);
 	return pids;
-}
-
-static bool is_listed(const pid_t *pids, size_t nr, pid_t pid)
-{
-	for (size_t i = 0; i < nr; i++)
-		if (pids[i] == pid)
-			return true;
-	return false;
 }
 
 /*
@@ -409,12 +418,15 @@ static void scan(struct worker *worker)
 	pid_t *seen = NULL, *pids;
 
 	for (int pass = 0; pass < PASSES_MAX && fresh; pass++) {
-		pids = list_processes(&nr);
+		pids = list_processes(worker->daemon, &nr);
 		fresh = 0;
 		for (size_t i = 0; i < nr; i++) {
-			if (is_listed(seen, nr_seen, pids[i]))
+			if (nr_seen &&
+			    bsearch(&pids[i], seen, nr_seen, sizeof(*seen), compare_pids))
 				continue;
-			fresh++;
+			/* at its start the service manager waits for us, and counts */
+			if (!(fresh++ % EXTEND_EACH))
+				daemon_notify("EXTEND_TIMEOUT_USEC=60000000");
 			serve(worker, pids[i], ULP_PLACE_MISSED);
 			leave_for_later(worker, pids[i]);
 		}

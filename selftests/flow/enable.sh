@@ -431,6 +431,8 @@ while True:
 	unset NOTIFY_SOCKET
 	loop_until grep -q READY=1 "$WORK/notified"
 	grep -q 'STATUS=1 patch enabled' "$WORK/notified" || fail "$(cat "$WORK/notified")"
+	# all processes are looked at before it is ready, however long that takes
+	sed '/READY=1/q' "$WORK/notified" | grep -q EXTEND_TIMEOUT_USEC= || fail "$(cat "$WORK/notified")"
 	python3 -c '
 import socket
 for request, answer in (b"loaded\n", b"done 0\n"), (b"nonsense\n", b""):
