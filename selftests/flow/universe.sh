@@ -263,6 +263,22 @@ test_one_at_a_time() {
 	end_victim
 }
 
+# So what was to be applied after all else is reverted is not: that is said, too.
+test_reverted_first() {
+	begin_victim
+	new_thread 0
+	apply universe
+	expect "$NEW" stay 0
+	tool 3 apply --json -p "${PID[$VICTIM]}" --consistency=thread --timeout=0.3 \
+		--revert-all=target "$PATCHES/answer.so"
+	json results.0.action=revert results.0.status=switching \
+		results.1.action=apply results.1.reason=busy summary.switching=1 summary.failed=1
+	expect "$STAY_NEW" leave 0
+	finish
+	apply answer
+	end_victim
+}
+
 # The child of a fork has the table and one thread, which is what it was.
 test_fork() {
 	begin_victim
@@ -440,6 +456,6 @@ test_never_mixed() {
 
 need_module
 run_tests test_nobody_inside test_one_stays test_waits test_revert test_stop_machine \
-	test_turned_round test_one_at_a_time test_fork test_tool_and_module_go test_ended \
+	test_turned_round test_one_at_a_time test_reverted_first test_fork test_tool_and_module_go test_ended \
 	test_shared_pointer test_no_pointer test_interrupted_in_entry test_coroutines test_stacked \
 	test_original test_never_mixed
