@@ -45,9 +45,15 @@ int ulp_found_init(struct ulp_found *found, struct ulp_record *record)
 	return 0;
 }
 
+/* What all records of a target may have together: no more than some of the largest. */
+struct room {
+	uint64_t bytes;
+	uint32_t functions;
+};
+
 /* 1: @out was filled; 0: no record there. */
 static int record_read(struct ulp_target *target, const struct ulp_mapping *mapping,
-		       struct ulp_found *out)
+		       struct room *room, struct ulp_found *out)
 {
 	struct ulp_record head, *record;
 	const char *wrong;
@@ -66,6 +72,12 @@ static int record_read(struct ulp_target *target, const struct ulp_mapping *mapp
 			target->name, target->pid, (unsigned long)mapping->start);
 		return 0;
 	}
+	if (head.size > room->bytes || head.nr_functions > room->functions) {
+		ulp_log(target->ctx, ULP_LOG_WARN,
+			"%s (pid %d): its records are larger than any patches need; that at 0x%lx is ignored",
+			target->name, target->pid, (unsigned long)mapping->start);
+		return 0;
+	}
 	record = malloc(head.size);
 	if (!record)
 		return -ENOMEM;
@@ -75,7 +87,8 @@ static int record_read(struct ulp_target *target, const struct ulp_mapping *mapp
 		return 0;
 	}
 	/* What was checked above may have changed since. */
-	wrong = record->size != head.size ? "it is changing" :
+	wrong = record->size != head.size || record->nr_functions != head.nr_functions ?
+		"it is changing" :
 		ulp_record_check(record, mapping->start);
 	if (wrong) {
 		ulp_log(target->ctx, ULP_LOG_WARN, "%s (pid %d): record at 0x%lx: %s; ignored",
@@ -88,6 +101,8 @@ static int record_read(struct ulp_target *target, const struct ulp_mapping *mapp
 		free(record);
 		return err;
 	}
+	room->bytes -= head.size;
+	room->functions -= head.nr_functions;
 	return 1;
 }
 
@@ -215,6 +230,7 @@ void ulp_records_free(struct ulp_record_list *records)
 
 int ulp_records_read(struct ulp_target *target)
 {
+	struct room room = { 4ULL * ULP_RECORD_MAX, 4 * ULP_RECORD_FUNCTIONS_MAX };
 	struct ulp_record_list *records;
 	int ret = ulp_target_refresh(target);
 
@@ -231,7 +247,7 @@ int ulp_records_read(struct ulp_target *target)
 
 		if (!is_record_place(mapping))
 			continue;
-		ret = record_read(target, mapping, &records->found[records->nr]);
+		ret = record_read(target, mapping, &room, &records->found[records->nr]);
 		if (ret > 0)
 			records->nr++;
 	}

@@ -16,10 +16,17 @@ static bool table_inside(const struct ulp_record *record, uint64_t offset, uint6
 	       count <= (record->size - offset) / entsize;
 }
 
-static bool span_inside(const struct ulp_record *record, struct ulp_span span)
+/*
+ * No two texts share bytes: @left is what all that are still to be looked at may have
+ * together, or one large text, said often, would keep us busy and fill our memory.
+ */
+static bool text_inside(const struct ulp_record *record, struct ulp_span span, uint64_t *left)
 {
-	return span.offset <= record->size && span.length <= record->size - span.offset &&
-	       !memchr((const char *)record + span.offset, 0, span.length);
+	if (span.offset > record->size || span.length > record->size - span.offset ||
+	    span.length > *left)
+		return false;
+	*left -= span.length;
+	return !memchr((const char *)record + span.offset, 0, span.length);
 }
 
 static bool code_length_valid(uint32_t length, bool may_be_none)
@@ -92,6 +99,7 @@ const char *ulp_record_check(const struct ulp_record *record, uint64_t addr)
 	const struct ulp_record_function *functions;
 	const struct ulp_record_object *objects;
 	const struct ulp_span *labels;
+	uint64_t left = record->size;
 	uint8_t digest[32];
 
 	if (record->state > ULP_RECORD_RETURNING)
@@ -104,10 +112,12 @@ const char *ulp_record_check(const struct ulp_record *record, uint64_t addr)
 	    !table_inside(record, record->objects, record->nr_objects, sizeof(*objects)) ||
 	    !table_inside(record, record->labels, record->nr_labels, sizeof(*labels)) ||
 	    !table_inside(record, record->requires, record->nr_requires, ULP_ID_SIZE) ||
-	    !span_inside(record, record->name) || !span_inside(record, record->tool))
+	    !text_inside(record, record->name, &left) ||
+	    !text_inside(record, record->tool, &left))
 		return "a table is outside of it";
 	if (!record->nr_functions || !record->nr_objects ||
-	    record->nr_functions > ULP_RECORD_FUNCTIONS_MAX || record->name.length > ULP_NAME_MAX)
+	    record->nr_functions > ULP_RECORD_FUNCTIONS_MAX ||
+	    record->nr_objects > record->nr_functions || record->name.length > ULP_NAME_MAX)
 		return "a count is out of bounds";
 	if (ulp_record_digest(record, digest) ||
 	    memcmp(digest, record->digest, sizeof(digest)) != 0)
@@ -117,10 +127,10 @@ const char *ulp_record_check(const struct ulp_record *record, uint64_t addr)
 	objects = (const void *)(base + record->objects);
 	labels = (const void *)(base + record->labels);
 	for (uint32_t i = 0; i < record->nr_labels; i++)
-		if (!span_inside(record, labels[i]))
+		if (!text_inside(record, labels[i], &left))
 			return "a label is outside of it";
 	for (uint32_t i = 0; i < record->nr_objects; i++)
-		if (!span_inside(record, objects[i].path) ||
+		if (!text_inside(record, objects[i].path, &left) ||
 		    objects[i].build_id.length > ULP_BUILD_ID_MAX ||
 		    objects[i].build_id.offset > record->size ||
 		    objects[i].build_id.length > record->size - objects[i].build_id.offset ||
@@ -130,7 +140,7 @@ const char *ulp_record_check(const struct ulp_record *record, uint64_t addr)
 		const struct ulp_record_function *f = &functions[i];
 		const struct ulp_record_object *object;
 
-		if (f->object >= record->nr_objects || !span_inside(record, f->name) ||
+		if (f->object >= record->nr_objects || !text_inside(record, f->name, &left) ||
 		    !code_length_valid(f->entry_length, false) ||
 		    !code_length_valid(f->island_length, true) || !!f->island != !!f->island_length)
 			return "a function is damaged";

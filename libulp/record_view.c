@@ -14,12 +14,16 @@ void ulp_applied_free(struct ulp_record_list *records)
 	for (size_t i = 0; i < records->nr_applied; i++) {
 		struct ulp_applied *a = &records->applied[i];
 
+		/* the objects of one record have its labels together */
+		bool last = i + 1 == records->nr_applied || a[1].labels != a->labels;
+
 		for (size_t k = 0; k < a->nr_functions; k++)
 			free((char *)a->functions[k]);
-		for (size_t k = 0; k < a->nr_labels; k++)
+		for (size_t k = 0; last && k < a->nr_labels; k++)
 			free((char *)a->labels[k]);
 		free((void *)a->functions);
-		free((void *)a->labels);
+		if (last)
+			free((void *)a->labels);
 		free((char *)a->object);
 		free((char *)a->build_id);
 	}
@@ -38,6 +42,48 @@ static size_t count_waiting(struct ulp_target *target, const struct ulp_found *f
 	return nr;
 }
 
+static int add_labels(struct ulp_applied *a, const struct ulp_found *found)
+{
+	const struct ulp_record *record = found->record;
+	const struct ulp_span *labels = (const void *)((const char *)record + record->labels);
+	char **texts = calloc(record->nr_labels + 1, sizeof(*texts));
+
+	a->labels = (const char *const *)texts;
+	if (!texts)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < record->nr_labels; i++) {
+		texts[i] = strndup(ulp_found_text(found, labels[i]), labels[i].length);
+		if (!texts[i])
+			return -ENOMEM;
+		a->nr_labels++;
+	}
+	return 0;
+}
+
+static int add_functions(struct ulp_applied *a, const struct ulp_found *found, uint32_t object)
+{
+	uint32_t nr = 0, nr_all = found->record->nr_functions;
+	char **names;
+
+	for (uint32_t i = 0; i < nr_all; i++)
+		nr += found->functions[i].object == object;
+	names = calloc(nr + 1, sizeof(*names));
+	a->functions = (const char *const *)names;
+	if (!names)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < nr_all; i++) {
+		const struct ulp_record_function *f = &found->functions[i];
+
+		if (f->object != object)
+			continue;
+		names[a->nr_functions] = strndup(ulp_found_text(found, f->name), f->name.length);
+		if (!names[a->nr_functions])
+			return -ENOMEM;
+		a->nr_functions++;
+	}
+	return 0;
+}
+
 static int applied_add(struct ulp_target *target, struct ulp_record_list *records,
 		       const struct ulp_found *found, uint32_t object)
 {
@@ -47,10 +93,7 @@ static int applied_add(struct ulp_target *target, struct ulp_record_list *record
 	};
 	struct ulp_applied *a = &records->applied[records->nr_applied++];
 	const struct ulp_record *record = found->record;
-	const struct ulp_span *labels =
-		(const void *)((const char *)record + record->labels);
 	const struct ulp_record_object *o = &found->objects[object];
-	char **functions, **texts;
 	char hex[2 * ULP_BUILD_ID_MAX + 1];
 
 	a->id = found->id_hex;
@@ -61,31 +104,18 @@ static int applied_add(struct ulp_target *target, struct ulp_record_list *record
 	a->sequence = record->sequence;
 	a->applied = record->applied;
 	a->uid = record->uid;
-	functions = calloc(record->nr_functions, sizeof(*functions));
-	texts = calloc(record->nr_labels + 1, sizeof(*texts));
-	a->functions = (const char *const *)functions;
-	a->labels = (const char *const *)texts;
 	ulp_hex((const uint8_t *)ulp_found_text(found, o->build_id), o->build_id.length, hex);
 	a->build_id = strdup(hex);
 	a->object = strndup(ulp_found_text(found, o->path), o->path.length);
-	if (!functions || !texts || !a->build_id || !a->object)
+	if (!a->build_id || !a->object)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < record->nr_functions; i++) {
-		const struct ulp_record_function *f = &found->functions[i];
-
-		if (f->object != object)
-			continue;
-		functions[a->nr_functions] = strndup(ulp_found_text(found, f->name),
-						     f->name.length);
-		if (!functions[a->nr_functions++])
-			return -ENOMEM;
+	if (object) {
+		a->labels = a[-1].labels;
+		a->nr_labels = a[-1].nr_labels;
+	} else if (add_labels(a, found)) {
+		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < record->nr_labels; i++) {
-		texts[a->nr_labels] = strndup(ulp_found_text(found, labels[i]), labels[i].length);
-		if (!texts[a->nr_labels++])
-			return -ENOMEM;
-	}
-	return 0;
+	return add_functions(a, found, object);
 }
 
 int ulp_applied_fill(struct ulp_target *target, struct ulp_record_list *records)

@@ -24,7 +24,8 @@
  *
  * The tool that wrote the record may be gone, and the process may have lied to
  * it since: a reader checks every length, and acts only on addresses whose
- * present bytes are what the record says they are.
+ * present bytes are what the record says they are.  Texts share no bytes: their
+ * lengths add up to less than the record's.
  */
 
 /** define ULP_RECORD_MAGIC - first 8 bytes of a record: "ULPrecrd" */
@@ -102,7 +103,7 @@ enum ulp_record_flags {
  * @functions: offset of struct ulp_record_function[]
  * @nr_functions: their number
  * @objects: offset of struct ulp_record_object[]
- * @nr_objects: their number
+ * @nr_objects: their number, at most @nr_functions
  * @labels: offset of struct ulp_span[] (offsets from the record's start)
  * @requires: offset of the ids (32 bytes each) of the patches it depends on
  * @nr_labels: their number
