@@ -176,30 +176,6 @@ static int image_place(struct ulp_target *target, const struct ulp_patch *patch,
 	return ulp_record_build(patch, image);
 }
 
-int ulp_target_reserve(struct ulp_target *target, uint64_t start, uint64_t end)
-{
-	size_t at = 0, n = target->nr_mappings;
-	struct ulp_mapping *bigger = reallocarray(target->mappings, n + 1, sizeof(*bigger));
-	char *path = strdup("");
-
-	if (bigger)
-		target->mappings = bigger;
-	if (!bigger || !path) {
-		free(path);
-		return -ENOMEM;
-	}
-	while (at < n && bigger[at].start < start)
-		at++;
-	memmove(&bigger[at + 1], &bigger[at], (n - at) * sizeof(*bigger));
-	bigger[at] = (struct ulp_mapping){
-		.start = start,
-		.end = end,
-		.path = path,
-	};
-	target->nr_mappings++;
-	return 0;
-}
-
 static int stubs_write(const struct ulp_patch *patch, const struct ulp_image *image)
 {
 	uint64_t size = ulp_stubs_size(patch);

@@ -230,6 +230,8 @@ struct ulp_object *ulp_target_object_named(struct ulp_target *target, const char
  */
 int ulp_target_hole(struct ulp_target *target, uint64_t low, uint64_t high, uint64_t size,
 		    uint64_t *addr);
+/* Until something is mapped there, nothing else may choose the place. */
+int ulp_target_reserve(struct ulp_target *target, uint64_t start, uint64_t end);
 /* contexts.c: whether the target's program uses makecontext() or swapcontext(). */
 bool ulp_target_has_contexts(const struct ulp_target *target);
 /* For messages: function, else offset, and object or patch of a code address. */
@@ -304,8 +306,6 @@ int ulp_memfd_seal(int fd);
 /* Maps a piece of it; -ESTALE: the target was there first. */
 int ulp_map_piece(struct ulp_target *target, int session, uint32_t flags, int fd,
 		  uint64_t offset, uint64_t addr, uint64_t length);
-/* Until something is mapped there, nothing else may choose the place. */
-int ulp_target_reserve(struct ulp_target *target, uint64_t start, uint64_t end);
 
 /* plan.c: ranges and writes, and the transaction with its attempts */
 struct ulp_plan {

@@ -46,6 +46,8 @@ extern "C" {
 
 /** define ULP_NAME_MAX - longest name of a patch, without the NUL */
 #define ULP_NAME_MAX	64
+/** define ULP_ID_SHORTEST - digits that the beginning of an id must have to stand for it */
+#define ULP_ID_SHORTEST	4
 
 /**
  * enum ulp_code - libulp's own error codes, returned negated

@@ -14,7 +14,6 @@
 
 #include "internal.h"
 
-#define SHORTEST_ID	4
 #define SHOWN_ID	12
 
 struct revert {
@@ -56,7 +55,7 @@ static bool names_patch(const struct ulp_found *found, const char *name)
 	size_t length = strlen(name);
 
 	return !strcmp(found->name, name) ||
-	       (length >= SHORTEST_ID && !strncasecmp(found->id_hex, name, length));
+	       (length >= ULP_ID_SHORTEST && !strncasecmp(found->id_hex, name, length));
 }
 
 static int choose(struct ulp_target *target, struct revert *revert)

@@ -15,7 +15,6 @@
 
 #include "internal.h"
 
-#define TABLE_BYTES	(ULP_UNIVERSE_WORDS * 8ULL)
 _Static_assert(ULP_UNIVERSE_WORDS * 8 == 32768 && ULP_UNIVERSE_BUCKET == 8, "lookup");
 
 #define TEXT_(x)	#x

@@ -236,3 +236,27 @@ none:
 		       target->pid, target->name, (unsigned long long)size,
 		       (unsigned long long)low, (unsigned long long)high);
 }
+
+int ulp_target_reserve(struct ulp_target *target, uint64_t start, uint64_t end)
+{
+	size_t at = 0, n = target->nr_mappings;
+	struct ulp_mapping *bigger = reallocarray(target->mappings, n + 1, sizeof(*bigger));
+	char *path = strdup("");
+
+	if (bigger)
+		target->mappings = bigger;
+	if (!bigger || !path) {
+		free(path);
+		return -ENOMEM;
+	}
+	while (at < n && bigger[at].start < start)
+		at++;
+	memmove(&bigger[at + 1], &bigger[at], (n - at) * sizeof(*bigger));
+	bigger[at] = (struct ulp_mapping){
+		.start = start,
+		.end = end,
+		.path = path,
+	};
+	target->nr_mappings++;
+	return 0;
+}

@@ -6,8 +6,6 @@
 
 #include "cmds.h"
 
-#define SHORTEST_ID	4
-
 /* What is asked about: the patch of a file, or an id or name. */
 struct question {
 	const struct patch_file *file;
@@ -24,7 +22,7 @@ static bool is_entry(const struct question *question, const struct ulp_applied *
 	if (question->file)
 		return !strcmp(question->id, entry->id);
 	return !strcmp(question->id, entry->name) ||
-	       (length >= SHORTEST_ID && !strncasecmp(question->id, entry->id, length));
+	       (length >= ULP_ID_SHORTEST && !strncasecmp(question->id, entry->id, length));
 }
 
 static const char *base_name(const char *path)

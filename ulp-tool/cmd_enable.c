@@ -168,7 +168,7 @@ static bool is_meant(const struct ulp_enabled_entry *entry, const char *text)
 		return true;
 	return entry->patch &&
 	       (!strcmp(ulp_patch_name(entry->patch), text) ||
-		(strlen(text) >= 4 &&
+		(strlen(text) >= ULP_ID_SHORTEST &&
 		 !strncmp(ulp_patch_id(entry->patch), text, strlen(text))));
 }
 

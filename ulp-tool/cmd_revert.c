@@ -7,8 +7,6 @@
 
 #include "cmds.h"
 
-#define SHORTEST_ID	4		/* as for ulp_revert() */
-
 /* What one active patch of a target is called, copied: a revert frees the list. */
 struct applied {
 	char *id;
@@ -94,7 +92,7 @@ static void revert_id(struct visit *visit, const char *id)
 	struct applied *list = NULL;
 	int nr = visit->target ? list_active(visit, &list) : 0;
 
-	for (int i = 0; i < nr && strlen(id) >= SHORTEST_ID; i++)
+	for (int i = 0; i < nr && strlen(id) >= ULP_ID_SHORTEST; i++)
 		if (!strncasecmp(list[i].id, id, strlen(id)))
 			outcome.patch = list[i].name;
 	revert_one(visit, id, &outcome);
