@@ -202,8 +202,9 @@ static int start(struct daemon_state *daemon, int *inotify)
 
 	*inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (*inotify < 0) {
-		p_err(tool, -errno, "inotify: %s", strerror(errno));
-		return -errno;
+		err = -errno;
+		p_err(tool, err, "inotify: %s", strerror(-err));
+		return err;
 	}
 	err = watch_list(daemon, *inotify);
 	if (err)

@@ -292,6 +292,22 @@ static void show_process(const struct view *view)
 	put_threads(view);
 }
 
+/* What the target has; false after it was told why that cannot be seen. */
+static bool look(struct view *view)
+{
+	struct visit *visit = view->visit;
+
+	view->nr_objects = ulp_target_objects(visit->target, &view->objects);
+	if (view->nr_objects >= 0)
+		view->nr_entries = ulp_target_applied(visit->target, &view->entries);
+	if (view->nr_objects >= 0 && view->nr_entries >= 0)
+		return true;
+	visit->code = view->nr_objects < 0 ? view->nr_objects : view->nr_entries;
+	snprintf(visit->message, sizeof(visit->message), "%s", ulp_error(visit->ctx));
+	visit_unopened(visit);
+	return false;
+}
+
 static void visit_patches(struct visit *visit)
 {
 	struct view view = { .visit = visit };
@@ -301,14 +317,8 @@ static void visit_patches(struct visit *visit)
 		visit_unopened(visit);
 		return;
 	}
-	view.nr_objects = ulp_target_objects(visit->target, &view.objects);
-	view.nr_entries = ulp_target_applied(visit->target, &view.entries);
-	if (view.nr_objects < 0 || view.nr_entries < 0) {
-		visit->code = view.nr_objects < 0 ? view.nr_objects : view.nr_entries;
-		snprintf(visit->message, sizeof(visit->message), "%s", ulp_error(visit->ctx));
-		visit_unopened(visit);
+	if (!look(&view))
 		return;
-	}
 	for (int i = 0; i < view.nr_entries; i++) {
 		active |= view.entries[i].active;
 		moving |= is_moving(&view.entries[i]);
@@ -316,13 +326,11 @@ static void visit_patches(struct visit *visit)
 	/* The threads are for the module to tell; without it there is the number left. */
 	if (moving) {
 		view.nr_threads = ulp_target_threads(visit->target, &view.threads);
-		view.nr_objects = ulp_target_objects(visit->target, &view.objects);
-		view.nr_entries = ulp_target_applied(visit->target, &view.entries);
+		if (!look(&view))
+			return;
 	}
 	if (view.nr_threads < 0)
 		view.nr_threads = 0;
-	if (view.nr_objects < 0 || view.nr_entries < 0)
-		view.nr_objects = view.nr_entries = 0;
 	visit->tally.success++;
 	visit->tally.hidden += !active;
 	if (is_worth_it(&view))
