@@ -4,6 +4,7 @@
  * look for it on this machine.  Nothing is asked of a network (debuginfod): a file that
  * is not here does not come to be.
  */
+#include <elfutils/libdwelf.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,24 +40,16 @@ static const char *unlike(const struct object *object, const struct object *debu
 /* What .gnu_debuglink says: a file name, and the CRC of the file. */
 struct link {
 	const char *name;		/* NULL: there is none */
-	uint32_t crc;
+	GElf_Word crc;
 };
 
 static struct link read_link(const struct object *object)
 {
-	const struct section *section = object_section_named(object, ".gnu_debuglink");
 	struct link link = { 0 };
-	const char *name;
-	size_t at;
 
-	if (!section || section->type != SHT_PROGBITS || section->size < sizeof(link.crc) + 2)
-		return link;
-	name = (const char *)object->file + section->offset;
-	at = (strnlen(name, section->size) + 4) & ~(size_t)3;
-	if (at > section->size - sizeof(link.crc) || !*name || strchr(name, '/'))
-		return link;
-	memcpy(&link.crc, name + at, sizeof(link.crc));
-	link.name = name;
+	link.name = dwelf_elf_gnu_debuglink(object->elf, &link.crc);
+	if (link.name && (!*link.name || strchr(link.name, '/')))
+		link.name = NULL;
 	return link;
 }
 
