@@ -165,6 +165,7 @@ struct call {
 	size_t nr_inputs;
 	const char *output;		/* absolute; NULL: not said */
 	const char *lto;		/* the option that asks for it, or NULL */
+	bool symbolic;			/* functions are bound to those of the library itself */
 };
 
 /* All calls that were recorded while @tree was built, in their order. */
@@ -286,6 +287,8 @@ struct output {
 	bool same_id, same_code;	/* as the target */
 };
 
+/* The recorded call that linked it; NULL: nobody was seen, or @path is NULL */
+const struct call *output_link(const struct calls *calls, const char *path);
 /* The output of the original build that is @target, or is likely to be. */
 bool output_find(const struct scratch *scratch, const struct calls *calls, const char *target,
 		 struct output *output);

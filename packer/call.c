@@ -206,6 +206,13 @@ static void add_option(struct call *call, char *option)
 	append(call->options, call->nr_options) = option;
 }
 
+/* Also among others behind -Wl; the library itself tells of -Bsymbolic. */
+static bool is_symbolic(const char *option)
+{
+	return option && (strstr(option, "-Bsymbolic-functions") ||
+			  strstr(option, "-Bsymbolic-non-weak-functions"));
+}
+
 void call_parse(struct call *call, char *const *args)
 {
 	const char *language = NULL;
@@ -247,6 +254,7 @@ void call_parse(struct call *call, char *const *args)
 			if (value && !strcmp(kind->name, "-L"))
 				add_input(call, xasprintf("-L%s", path_absolute(call->cwd, value)),
 					  NULL, true);
+			call->symbolic |= is_symbolic(option) || is_symbolic(value);
 			break;
 		case TO_OBJECT:
 			if (call->kind == CALL_LINK)

@@ -345,7 +345,10 @@ static int read_part(const struct diff_target *request, const struct options *op
 	if (!open_target(request, options, target, &part->output, &symbols_are))
 		return EXIT_FAILED;
 	slots_read(target, slots);
-	return locate(pairs, slots, symbols_are) ? EXIT_MADE : EXIT_FAILED;
+	if (!locate(pairs, slots, symbols_are))
+		return EXIT_FAILED;
+	names_read_bindings(part, request->symbolic);
+	return EXIT_MADE;
 }
 
 static bool check_twice(const struct patch *patch)

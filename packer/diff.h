@@ -36,11 +36,13 @@ struct diff_pair {
  *	same addresses), else it only tells what the target keeps to itself.
  * @pairs: its units that the change reaches
  * @nr_pairs: number of them
+ * @symbolic: it was linked with -Bsymbolic-functions; what the target tells comes first
  */
 struct diff_target {
 	const char *path, *debug, *twin;
 	const struct diff_pair *pairs;
 	size_t nr_pairs;
+	bool symbolic;
 };
 
 /*

@@ -30,8 +30,12 @@ struct named names_global(const struct part *part, const char *name, bool tls);
  */
 struct named names_static(const struct part *part, const struct piece *piece);
 bool names_exported(const struct object *object, const char *name);
-/* Whether another object may define what @symbol means in the target's place. */
-bool names_interposable(const struct part *part, const struct unit_symbol *symbol);
+/*
+ * Whether another object may define what the symbol means in the target's place: not where
+ * the linker bound the library to itself (-Bsymbolic-functions), which is seen of others
+ * of its kind.
+ */
+bool names_interposable(const struct part *part, const struct unit_symbol *ours);
 /* The stub by which the program's own code calls its indirect function. */
 bool names_stub(const struct part *part, uint64_t resolver, uint64_t *stub);
 /*

@@ -81,19 +81,101 @@ struct named names_static(const struct part *part, const struct piece *piece)
 	return named;
 }
 
-bool names_exported(const struct object *object, const char *name)
+static const struct symbol *exported(const struct object *object, const char *name)
 {
 	for (size_t i = 0; i < object->nr_symbols; i++)
 		if (object->symbols[i].exported && !strcmp(object->symbols[i].name, name))
+			return &object->symbols[i];
+	return NULL;
+}
+
+bool names_exported(const struct object *object, const char *name)
+{
+	return exported(object, name);
+}
+
+/* It has an option for functions that are not weak, the others for all. */
+static bool is_made_by_lld(const struct object *object)
+{
+	const struct section *comment = object_section_named(object, ".comment");
+
+	return comment && comment->type == SHT_PROGBITS &&
+	       memmem(object->file + comment->offset, comment->size, "LLD", 3);
+}
+
+/* What the linker treats alike. */
+static unsigned int kind_of(const struct object *object, unsigned char type, unsigned char bind)
+{
+	return (type == STT_FUNC || type == STT_GNU_IFUNC ? KIND_FUNCTION : 0) |
+	       (bind == STB_WEAK && is_made_by_lld(object) ? KIND_WEAK : 0);
+}
+
+static void read_slots(struct part *part)
+{
+	for (size_t i = 0; i < part->slots->nr; i++) {
+		const struct slot *slot = &part->slots->slots[i];
+
+		if (slot->symbol && slot->own)
+			part->by_name[kind_of(part->target, GELF_ST_TYPE(slot->info),
+					      GELF_ST_BIND(slot->info))] = true;
+	}
+}
+
+/* What code of the original units is bound to. */
+static void read_bound(struct part *part, const struct unit *orig)
+{
+	for (size_t i = 1; i < orig->nr_symbols; i++) {
+		const struct unit_symbol *ours = &orig->symbols[i];
+		const struct symbol *symbol;
+
+		if (!ours->bound || ours->imported || ours->bind == STB_LOCAL ||
+		    ours->visibility != STV_DEFAULT)
+			continue;
+		symbol = exported(part->target, ours->name);
+		if (symbol)
+			part->directly[kind_of(part->target, symbol->type, symbol->bind)] = true;
+	}
+}
+
+void names_read_bindings(struct part *part, bool symbolic)
+{
+	part->directly[KIND_FUNCTION] = symbolic;
+	read_slots(part);
+	for (size_t i = 0; i < part->pairs->nr; i++)
+		read_bound(part, &part->pairs->pairs[i].orig);
+}
+
+/* The target has a slot that is filled by this name. */
+static bool has_slot(const struct part *part, const char *name)
+{
+	for (size_t i = 0; i < part->slots->nr; i++) {
+		const char *symbol = part->slots->slots[i].symbol;
+
+		if (symbol && !strcmp(symbol, name))
 			return true;
+	}
 	return false;
 }
 
-bool names_interposable(const struct part *part, const struct unit_symbol *symbol)
+bool names_interposable(const struct part *part, const struct unit_symbol *ours)
 {
-	return symbol && symbol->bind != STB_LOCAL && symbol->visibility == STV_DEFAULT &&
-	       !part->target->executable && !(part->target->dynamic_flags & DF_SYMBOLIC) &&
-	       names_exported(part->target, symbol->name);
+	const struct object *object = part->target;
+	const struct symbol *symbol;
+	unsigned int kind;
+
+	if (!ours || ours->bind == STB_LOCAL || ours->visibility != STV_DEFAULT ||
+	    object->executable)
+		return false;
+	symbol = exported(object, ours->name);
+	if (!symbol)
+		return false;
+	/* a process has one of it */
+	if (symbol->bind == STB_GNU_UNIQUE || has_slot(part, symbol->name))
+		return true;
+	kind = kind_of(object, symbol->type, symbol->bind);
+	if (object->dynamic_flags & DF_SYMBOLIC)
+		return false;
+	return part->by_name[kind] || !part->directly[kind];
 }
 
 bool names_stub(const struct part *part, uint64_t resolver, uint64_t *stub)

@@ -190,15 +190,17 @@ struct search {
 	unsigned int rank;
 };
 
-static bool is_linked(const struct calls *calls, const char *path)
+const struct call *output_link(const struct calls *calls, const char *path)
 {
-	for (int tree = 0; tree < NR_TREES; tree++)
-		for (size_t i = 0; i < calls->nr[tree]; i++)
-			if (calls->calls[tree][i].kind == CALL_LINK &&
-			    calls->calls[tree][i].output &&
-			    !strcmp(calls->calls[tree][i].output, path))
-				return true;
-	return false;
+	for (int tree = 0; path && tree < NR_TREES; tree++)
+		for (size_t i = 0; i < calls->nr[tree]; i++) {
+			const struct call *call = &calls->calls[tree][i];
+
+			if (call->kind == CALL_LINK && call->output &&
+			    !strcmp(call->output, path))
+				return call;
+		}
+	return NULL;
 }
 
 static bool is_compiled(const struct calls *calls, const char *path)
@@ -250,7 +252,7 @@ static void consider(struct search *search, const char *file, const char *path)
 	if (!rank)
 		return;
 	rank |= facts.symtab ? RANK_SYMTAB : 0;
-	rank |= is_linked(search->calls, path) ? RANK_LINKED : 0;
+	rank |= output_link(search->calls, path) ? RANK_LINKED : 0;
 	if (rank <= search->rank)
 		return;
 	search->rank = rank;
@@ -352,7 +354,7 @@ static enum part in_elf(struct question *question, const char *path, int fd, Elf
 	if (is_object(question, data, size))
 		return PART_YES;	/* it was renamed or copied */
 	/* of several, by ld -r */
-	if (is_linked(question->calls, path))
+	if (output_link(question->calls, path))
 		return linked_into(question, path);
 	/* which may have been called by itself; but crti.o and the like are the system's */
 	return scratch_inside(question->scratch, path) ? PART_MAYBE : PART_NO;
@@ -450,7 +452,7 @@ enum part output_has(const struct scratch *scratch, const struct calls *calls,
 	};
 
 	/* nobody was seen linking it */
-	if (!path || !is_linked(calls, path))
+	if (!output_link(calls, path))
 		return PART_MAYBE;
 	if (unit->object)
 		question.object = file_read(scratch_path(scratch, question.tree, unit->object),

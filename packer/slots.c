@@ -87,6 +87,8 @@ static void read_table(struct slots *slots, Elf_Scn *scn, const GElf_Shdr *shdr)
 			const char *name = elf_strptr(elf, table.sh_link, sym.st_name);
 
 			slot->symbol = name && *name ? name : NULL;
+			slot->own = sym.st_shndx != SHN_UNDEF;
+			slot->info = sym.st_info;
 			if (slot->symbol && sym.st_shndx == SHN_UNDEF)
 				slot->version = import_version(elf, GELF_R_SYM(rela.r_info));
 		}

@@ -323,6 +323,7 @@ static bool is_there(const struct diff_pair *pairs, size_t nr, const struct unit
 static bool add_target(struct work *work, const struct target *target,
 		       const struct output *output, struct diff_target *out)
 {
+	const struct call *link = output_link(&work->calls, output->path);
 	struct diff_pair *pairs = NULL;
 	size_t nr = 0, changed = 0;
 
@@ -343,7 +344,8 @@ static bool add_target(struct work *work, const struct target *target,
 		changed += unit->changed;
 	}
 	*out = (struct diff_target){ .path = target->path, .debug = target->debug,
-				     .twin = output->file, .pairs = pairs, .nr_pairs = nr };
+				     .twin = output->file, .pairs = pairs, .nr_pairs = nr,
+				     .symbolic = link && link->symbolic };
 	if (!changed)
 		message(MESSAGE_NOTE, "%s: none of the changed sources is in it", target->path);
 	return changed;

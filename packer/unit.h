@@ -183,6 +183,8 @@ struct slot {
 	uint32_t type;			/* R_X86_64_* */
 	const char *symbol;		/* NULL: none, or a section's */
 	const char *version;		/* of it, NULL: none */
+	bool own;			/* @symbol is one that the object has itself */
+	unsigned char info;		/* its type and binding, as ELF has them */
 	uint64_t value;			/* with the addend; without a symbol all there is */
 };
 
@@ -248,6 +250,8 @@ struct meaning {
 };
 
 /* What one target gets. */
+enum { KIND_FUNCTION = 1, KIND_WEAK = 2, NR_KINDS = 4 };
+
 struct part {
 	struct patch *patch;
 	size_t number;
@@ -255,6 +259,8 @@ struct part {
 	struct object *target;
 	const struct slots *slots;
 	const struct object *output;	/* of the build, not the target's twin; or NULL */
+	/* How the linker bound what the target exports and uses itself, by KIND_*. */
+	bool by_name[NR_KINDS], directly[NR_KINDS];
 	struct piece **pieces;	/* that go into it */
 	size_t nr_pieces;
 };
@@ -267,6 +273,12 @@ struct patch {
 #define for_each_patch_piece(patch, piece)						\
 	for (struct part *part_ = (patch)->parts; part_ < (patch)->parts + (patch)->nr; part_++) \
 		for (size_t i_ = 0; i_ < part_->nr_pieces && ((piece) = part_->pieces[i_]); i_++)
+
+/*
+ * names.c: how the target reaches what it exports, when all that can be found is found;
+ * @symbolic: by the linker's options its functions directly
+ */
+void names_read_bindings(struct part *part, bool symbolic);
 
 /* select.c: what goes into the patch */
 bool select_pieces(struct patch *patch);

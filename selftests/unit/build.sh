@@ -255,6 +255,22 @@ test_debug_file() {
 	functions other
 }
 
+# A library that is bound to its own functions, of which nothing but its link tells.
+test_symbolic() {
+	project
+	printf 'libab.so:\n\tgcc -O2 -fPIC -shared -Wl,--build-id,-Bsymbolic-functions -o $@ src/a.c src/b.c\nclean:\n\trm -f *.so\n' \
+		>"$PROJ/Makefile"
+	MADE=libab.so ship
+	fix fix.diff <<<"sed -i 's/x \* FACTOR/other(x)/; s/^#include \"a.h\"/&\nint other(int x);/' src/a.c"
+	build 0 --diff fix.diff -o out.so -- make
+	functions answer
+	[ -z "$(nm -D "$WORK/out.so" 2>/dev/null | grep other)" ] || fail "$(nm -D "$WORK/out.so")"
+	sed -i 's/,-Bsymbolic-functions//' "$PROJ/Makefile"
+	MADE=libab.so ship
+	build 0 --diff fix.diff -o out.so -- make
+	nm -D "$WORK/out.so" | grep -q 'U other' || fail "$(nm -D "$WORK/out.so")"
+}
+
 test_make() {
 	local file
 	project
@@ -463,5 +479,5 @@ test_without_namespaces() {
 
 run_tests test_build_fails test_built_source test_parallel test_odd_paths \
 	test_calls_of_all_kinds test_ccache test_cmake test_compiled_twice test_lto_is_refused \
-	test_cxx test_other_build test_debug_file test_make test_usage test_nothing_is_left \
-	test_kept_build test_killed test_without_namespaces
+	test_cxx test_other_build test_debug_file test_symbolic test_make test_usage \
+	test_nothing_is_left test_kept_build test_killed test_without_namespaces

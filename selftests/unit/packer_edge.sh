@@ -304,6 +304,53 @@ test_all_or_none() {
 	[ "$(find "$WORK/full" | wc -l)" = 2 ] || fail "made: $(ls "$WORK/full")"
 }
 
+# imports NAME... - the patch has these bound by the dynamic linker, and no others
+imports() {
+	local got
+	got=$(nm -D "$WORK/patch.so" 2>/dev/null | awk '$1 == "U" { print $2 }' | sort | xargs)
+	[ "$got" = "$*" ] || fail "it imports '$got', not '$*'"
+}
+
+# A library that its linker bound to itself goes on to use its own functions; variables of
+# it may be a program's copies all the same, and what no option is about goes by its name.
+test_symbolic() {
+	local option
+	objects y <<-END
+	int used(int x) { return x * 1234567 + 1; }
+	int fresh(int x) { return x * 1234567 + 2; }
+	int variable = 3;
+	__attribute__((weak)) int weak_one(int x) { return x * 1234567 + 4; }
+	END
+	objects x <<-END
+	int used(int x), fresh(int x), weak_one(int x);
+	extern int variable;
+	#ifdef FIXED
+	int own(int x) { return x * 1234567 + 6; }
+	int f(int x) { return used(x) * 7 + fresh(x) + own(x) + variable; }
+	int g(int x) { return weak_one(x) * 7 + 1; }
+	#else
+	int own(int x) { return x * 1234567 + 5; }
+	int f(int x) { return used(x) * 7; }
+	int g(int x) { return x * 7; }
+	#endif
+	END
+	for option in '' -Wl,-Bsymbolic-functions -Wl,-Bsymbolic \
+		"-fuse-ld=gold -Wl,-Bsymbolic-functions" \
+		"-fuse-ld=lld -Wl,-Bsymbolic-non-weak-functions"; do
+		# shellcheck disable=SC2086
+		target x y $option
+		strip "$WORK/target.so"
+		made
+		replaces f g own
+		case $option in
+		'') imports fresh own used variable weak_one ;;
+		*symbolic) imports ;;
+		*weak-functions) imports variable weak_one ;;
+		*) imports variable ;;
+		esac
+	done
+}
+
 # A program is far away from its libraries.
 test_program_and_library() {
 	two_libraries
@@ -358,4 +405,4 @@ test_kept_by_another_unit() {
 run_tests test_folded test_aliases_are_one test_instrumented test_dwz \
 	test_debug_changes_no_code test_new_destructor test_label_in_variable test_code_models test_relaxed_descriptors \
 	test_kept_by_another_unit test_two_targets test_directory test_all_or_none \
-	test_program_and_library
+	test_symbolic test_program_and_library

@@ -59,6 +59,8 @@ static const struct {
 	{ "-flto|-c|a.c", "compile|-|lto -flto|S /d/a.c|-flto" },
 	{ "-flto=auto|-ffat-lto-objects|-c|a.c",
 	  "compile|-|lto -flto=auto|S /d/a.c|-flto=auto|-ffat-lto-objects" },
+	{ "-shared|-Wl,-z,now,-Bsymbolic-functions|a.c|-o|a.so", "link|/d/a.so|symbolic|S /d/a.c|-shared" },
+	{ "-shared|-Xlinker|-Bsymbolic-functions|a.c|-o|a.so", "link|/d/a.so|symbolic|S /d/a.c|-shared" },
 	{ "-flto|-fno-lto|-c|a.c", "compile|-|S /d/a.c|-flto|-fno-lto" },
 	/* cut off */
 	{ "-c|a.c|-o", "compile|-|S /d/a.c" },
@@ -81,6 +83,8 @@ static char *show(const struct call *call)
 	static const char *const kinds[] = { "other", "compile", "link" };
 	char *text = xasprintf("%s|%s", kinds[call->kind], call->output ? call->output : "-");
 
+	if (call->symbolic)
+		text = xasprintf("%s|symbolic", text);
 	if (call->lto)
 		text = xasprintf("%s|lto %s", text, call->lto);
 	for (size_t i = 0; i < call->nr_inputs; i++)
