@@ -351,6 +351,47 @@ test_symbolic() {
 	done
 }
 
+# Variables of headers, which a program and its libraries have one of: the patch of a
+# library means the one that its code uses, whichever that is in a process.
+test_inline_variables() {
+	local option new=_ZZ5countvE3all
+	LANGUAGE=c++ CC=g++ objects y <<-END
+	inline int second = 4;
+	inline int &count() { static int all = 6; return all; }
+	int y(int x) { return second++ * x + count()++; }
+	END
+	LANGUAGE=c++ CC=g++ objects x <<-END
+	inline int first = 3;
+	inline int second = 4;
+	template <typename T> struct table { static T last; };
+	template <typename T> T table<T>::last = 5;
+	inline int &count() { static int all = 6; return all; }
+	#ifdef FIXED
+	int f(int x) { return x * first++ + table<int>::last++ + second++ + count()++; }
+	#else
+	int f(int x) { return x * 1234567 + first++ + table<int>::last++; }
+	#endif
+	END
+	for option in '' -Wl,-Bsymbolic-functions; do
+		LANGUAGE=c++ CC=g++ target x y $option
+		strip "$WORK/target.so"
+		made
+		replaces _Z1fi
+		imports _ZN5tableIiE4lastE $new first second
+	done
+	# of -Bsymbolic those that a process has one of are not bound to the library
+	LANGUAGE=c++ CC=g++ target x y -Wl,-Bsymbolic
+	strip "$WORK/target.so"
+	made
+	imports _ZN5tableIiE4lastE $new first second
+	# hidden ones are the library's
+	cp "$WORK/x.src" "$WORK/x.cc"
+	LANGUAGE=c++ CC=g++ objects x -fvisibility=hidden <"$WORK/x.cc"
+	LANGUAGE=c++ CC=g++ FLAGS=-fvisibility=hidden target x y
+	made
+	imports
+}
+
 # A program is far away from its libraries.
 test_program_and_library() {
 	two_libraries
@@ -405,4 +446,4 @@ test_kept_by_another_unit() {
 run_tests test_folded test_aliases_are_one test_instrumented test_dwz \
 	test_debug_changes_no_code test_new_destructor test_label_in_variable test_code_models test_relaxed_descriptors \
 	test_kept_by_another_unit test_two_targets test_directory test_all_or_none \
-	test_symbolic test_program_and_library
+	test_symbolic test_inline_variables test_program_and_library
