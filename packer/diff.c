@@ -284,8 +284,14 @@ static bool plan_part(const struct part *part, const struct plan *shared, struct
 
 	*plan = *shared;
 	plan->target = part->target;
-	return check_patch(plan->patch, plan->target, options->allow_exceptions) &&
-	       add_functions(plan, part) && place(plan);
+	if (!check_patch(plan->patch, plan->target, options->allow_exceptions) ||
+	    !add_functions(plan, part) || !place(plan))
+		return false;
+	for (size_t i = 0; i < part->nr_pieces; i++)
+		if (is_replaced(part->pieces[i]) &&
+		    !check_static(part, &plan->code, part->pieces[i]->twin))
+			return false;
+	return true;
 }
 
 /* A patch, and the container made of it. */

@@ -290,6 +290,8 @@ bool is_thread_local(uint32_t type);
 
 /* users.c: false if others use a constant that the patch has anew */
 bool check_users(const struct part *part);
+/* ... and whether others use a static function: gold does not name all that it folds. */
+bool check_static(const struct part *part, const struct code *code, const struct piece *orig);
 /*
  * Who calls a changed function, or may, and is not replaced; as a text, NULL: nobody.
  * Outside: only those that were not compiled anew.

@@ -283,3 +283,49 @@ bool check_users(const struct part *part)
 	}
 	return good;
 }
+
+/* Whether all code of its own source that uses @piece is found in the target. */
+static bool users_are_found(const struct piece *piece)
+{
+	for (size_t i = 0; i < piece->unit->nr_pieces; i++) {
+		const struct piece *user = piece->unit->pieces[i];
+
+		if (user->kind != PIECE_CODE || user->found)
+			continue;
+		for (size_t k = 0; k < user->nr_references; k++)
+			if (user->references[k].piece == piece)
+				return false;
+	}
+	return true;
+}
+
+/* By no name can another source use it. */
+static bool is_static(const struct piece *piece)
+{
+	const struct unit *unit = piece->unit;
+
+	for (size_t i = 1; i < unit->nr_symbols; i++)
+		if (unit->symbols[i].piece == piece && unit->symbols[i].bind != STB_LOCAL)
+			return false;
+	return true;
+}
+
+bool check_static(const struct part *part, const struct code *code, const struct piece *orig)
+{
+	struct extent entry = { orig->addr, orig->addr + 1 };
+	const struct branch *branch;
+	size_t index = 0;
+
+	if (!is_static(orig) || !users_are_found(orig))
+		return true;
+	while ((branch = code_branch_into(code, entry, &index))) {
+		if (is_ours(part->pairs, branch->source, OTHERS_NOT_COMPILED))
+			continue;
+		error("%s: '%s' changed, and the code at 0x%" PRIx64
+		      " of %s uses it, though it is static and that is not of its source: the linker folded it with another function (--icf)",
+		      orig->unit->name, orig->name, branch->source, part->target->path);
+		message(MESSAGE_NOTE, "what is at that place cannot be one function for some and another one for others");
+		return false;
+	}
+	return true;
+}

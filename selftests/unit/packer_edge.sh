@@ -30,6 +30,52 @@ test_folded() {
 	done
 }
 
+# Static functions of two sources at one place, of which gold names one, or a stripped
+# target none: the other source's calls tell.
+test_folded_static() {
+	local linker
+	objects x <<-END
+	#ifdef FIXED
+	static __attribute__((noipa)) int f(int x) { return x * 1234567 + (x >> 3) + 2; }
+	#else
+	static __attribute__((noipa)) int f(int x) { return x * 1234567 + (x >> 3) + 1; }
+	#endif
+	int fx(int x) { return f(x) * 3; }
+	END
+	cat >"$WORK/y.src" <<-END
+	static __attribute__((noipa)) int g(int x) { return x * 1234567 + (x >> 3) + 1; }
+	int gy(int x) { return g(x) * 5; }
+	END
+	FLAGS=-ffunction-sections target x y
+	pair x
+	differ 0 "${PAIRS[@]}"
+	# a static function that others use by another name
+	(
+		WORK=$WORK/alias
+		mkdir "$WORK"
+		objects x <<-END
+		#ifdef FIXED
+		static __attribute__((noipa)) int f(int x) { return x * 1234567 + 2; }
+		#else
+		static __attribute__((noipa)) int f(int x) { return x * 1234567 + 1; }
+		#endif
+		extern int other(int x) __attribute__((alias("f"), visibility("hidden")));
+		int fx(int x) { return f(x) * 3; }
+		END
+		echo 'int other(int x); int gy(int x) { return other(x) * 5; }' >"$WORK/y.src"
+		target x y
+		pair x
+		differ 0 "${PAIRS[@]}"
+	) || exit
+	FLAGS=-ffunction-sections target x y -fuse-ld=gold -Wl,--icf=all
+	refused_diff "'f' changed" "of $WORK/target.so uses it, though it is static" "--icf"
+	for linker in gold lld; do
+		FLAGS=-ffunction-sections target x y -fuse-ld=$linker -Wl,--icf=all
+		strip "$WORK/target.so"
+		refused_diff "'f' changed" "of $WORK/target.so uses it, though it is static" "--icf"
+	done
+}
+
 # Other names of one function are no other functions.
 test_aliases_are_one() {
 	objects x <<-END
@@ -443,7 +489,7 @@ test_kept_by_another_unit() {
 		fail "it imports $(nm -D "$WORK/patch.so")"
 }
 
-run_tests test_folded test_aliases_are_one test_instrumented test_dwz \
+run_tests test_folded test_folded_static test_aliases_are_one test_instrumented test_dwz \
 	test_debug_changes_no_code test_new_destructor test_label_in_variable test_code_models test_relaxed_descriptors \
 	test_kept_by_another_unit test_two_targets test_directory test_all_or_none \
 	test_symbolic test_inline_variables test_program_and_library
