@@ -104,7 +104,8 @@ static bool read_sections(enum message kind, struct object *object)
 		const char *name;
 
 		if (!gelf_getshdr(scn, &shdr)) {
-			message(kind, "%s: damaged section headers: %s", object->path, elf_errmsg(-1));
+			message(kind, "%s: damaged section headers: %s", object->path,
+				elf_errmsg(-1));
 			return false;
 		}
 		if (shdr.sh_type != SHT_NOBITS && shdr.sh_type != SHT_NULL &&

@@ -322,6 +322,12 @@ start_answers() {
 	[ "$(printf 'answer 0\nquit\n' | "$VICTIMS/victim_lib" | sed -n 2p)" = "$1" ]
 }
 
+# poke ADDRESS BYTES - into the victim; BYTES like \\xcc
+poke() {
+	# shellcheck disable=SC2059
+	printf "$2" | "$O/selftests/flow/poke" "${PID[$VICTIM]}" "$1" || fail "cannot write to the victim"
+}
+
 # images - how many mappings of patch images the victim has
 images() {
 	grep -c 'memfd:ulp-' "/proc/${PID[$VICTIM]}/maps"

@@ -81,9 +81,7 @@ test_damaged_resident() {
 	at=$(sed -n 's/^\([0-9a-f]*\)-.* r--p .*memfd:ulp\.resident.*/\1/p' \
 		"/proc/${PID[$VICTIM]}/maps" | head -n 1)
 	# head.table, behind magic, version, size and code
-	printf '\377\377\377\377' | dd of="/proc/${PID[$VICTIM]}/mem" bs=1 \
-		seek=$((0x$at + 24)) conv=notrunc status=none 2>/dev/null ||
-		skip "only a tracer may write there (PROC_MEM_FORCE_PTRACE)"
+	poke $((0x$at + 24)) '\xff\xff\xff\xff'
 	apply exceptions
 	expect 8 risk 4
 	expect "caught new" risk 20

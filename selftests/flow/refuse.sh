@@ -15,13 +15,6 @@ address() {
 	echo $((0x$base + 0x$value))
 }
 
-# poke ADDRESS BYTES - as a debugger or another patcher does; BYTES like \\xcc
-poke() {
-	# shellcheck disable=SC2059
-	printf "$2" | dd of="/proc/${PID[$VICTIM]}/mem" bs=1 seek="$1" conv=notrunc status=none ||
-		fail "cannot write to the victim"
-}
-
 # peek ADDRESS LENGTH
 peek() {
 	dd if="/proc/${PID[$VICTIM]}/mem" bs=1 skip="$1" count="$2" status=none | od -An -tx1

@@ -59,8 +59,10 @@ static const struct {
 	{ "-flto|-c|a.c", "compile|-|lto -flto|S /d/a.c|-flto" },
 	{ "-flto=auto|-ffat-lto-objects|-c|a.c",
 	  "compile|-|lto -flto=auto|S /d/a.c|-flto=auto|-ffat-lto-objects" },
-	{ "-shared|-Wl,-z,now,-Bsymbolic-functions|a.c|-o|a.so", "link|/d/a.so|symbolic|S /d/a.c|-shared" },
-	{ "-shared|-Xlinker|-Bsymbolic-functions|a.c|-o|a.so", "link|/d/a.so|symbolic|S /d/a.c|-shared" },
+	{ "-shared|-Wl,-z,now,-Bsymbolic-functions|a.c|-o|a.so",
+	  "link|/d/a.so|symbolic|S /d/a.c|-shared" },
+	{ "-shared|-Xlinker|-Bsymbolic-functions|a.c|-o|a.so",
+	  "link|/d/a.so|symbolic|S /d/a.c|-shared" },
 	{ "-flto|-fno-lto|-c|a.c", "compile|-|S /d/a.c|-flto|-fno-lto" },
 	/* cut off */
 	{ "-c|a.c|-o", "compile|-|S /d/a.c" },
