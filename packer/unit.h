@@ -249,9 +249,10 @@ struct meaning {
 	bool weak;
 };
 
-/* What one target gets. */
+/* Of exported symbols, as far as linkers treat them differently; a set of these. */
 enum { KIND_FUNCTION = 1, KIND_WEAK = 2, NR_KINDS = 4 };
 
+/* What one target gets. */
 struct part {
 	struct patch *patch;
 	size_t number;
