@@ -161,7 +161,10 @@ static void fuzz_plan_stale(struct fuzz_thread *t, struct fuzz_plan *plan)
 		};
 }
 
-/* Who advances changes nothing, and memory is not scanned meanwhile. */
+/*
+ * Who advances changes nothing, and memory is not scanned meanwhile.  Who turns
+ * round passes over the threads in the table, and they may be between the halves.
+ */
 static void fuzz_plan_universe(struct fuzz_thread *t, struct fuzz_plan *plan, unsigned int target)
 {
 	bool good = !fuzz_once_in(&t->random, 20);
@@ -173,6 +176,8 @@ static void fuzz_plan_universe(struct fuzz_thread *t, struct fuzz_plan *plan, un
 	if (good)
 		plan->args.flags &= ~ULP_TRANSACT_SCAN_MEMORY;
 	plan->must_fail |= plan->args.flags & ULP_TRANSACT_SCAN_MEMORY;
+	if (plan->universe.op == ULP_UNIVERSE_TURN && plan->pair)
+		plan->nr_writes = 0;
 	for (i = 0; plan->universe.op == ULP_UNIVERSE_ADVANCE && i < plan->nr_writes; i++) {
 		if (good)
 			plan->bytes[i] = plan->expected[i];
