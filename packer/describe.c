@@ -295,7 +295,8 @@ static void find_labels(struct description *desc, const char *text)
 void description_comment(struct description *desc, const char *text)
 {
 	find_labels(desc, text);
-	desc->comment = xasprintf("%s%s\n", desc->comment ? desc->comment : "", text);
+	desc->comment = xappend(desc->comment, &desc->comment_length, text);
+	desc->comment = xappend(desc->comment, &desc->comment_length, "\n");
 }
 
 void description_label(struct description *desc, const char *label)

@@ -49,6 +49,8 @@ void *xcalloc(size_t nr, size_t size);
 char *xstrdup(const char *text);
 char *xstrndup(const char *text, size_t length);
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* @text, allocated, of *@length bytes, with @more behind it */
+char *xappend(char *text, size_t *length, const char *more);
 /* @array with room for at least one more entry than @nr, which is zero */
 void *grow(void *array, size_t nr, size_t size);
 #define append(array, nr) \
@@ -104,6 +106,7 @@ struct description {
 	struct field *dependencies;
 	size_t nr_dependencies;
 	char *comment;
+	size_t comment_length;
 	char **labels;
 	size_t nr_labels;
 	bool scan_memory;		/* coroutines may be inside */

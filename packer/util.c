@@ -47,6 +47,16 @@ char *xasprintf(const char *format, ...)
 	return have(out);
 }
 
+char *xappend(char *text, size_t *length, const char *more)
+{
+	size_t size = strlen(more);
+
+	text = have(realloc(text, *length + size + 1));
+	memcpy(text + *length, more, size + 1);
+	*length += size;
+	return text;
+}
+
 /* The array doubles whenever its number of entries is a power of two. */
 void *grow(void *array, size_t nr, size_t size)
 {
@@ -100,14 +110,14 @@ void message(enum message kind, const char *format, ...)
 static void show_line(const struct description *desc, const struct field *field)
 {
 	const char *line = desc->lines[field->line - 1];
+	size_t width = field->text ? strlen(field->text) : 0;
 
 	fprintf(stderr, "%5u | %s\n      | ", field->line, line);
 	for (unsigned int i = 1; i < field->column && line[i - 1]; i++)
 		fputc(line[i - 1] == '\t' ? '\t' : ' ', stderr);
 	fputc('^', stderr);
-	if (field->text)
-		for (size_t i = 1; i < strlen(field->text); i++)
-			fputc('~', stderr);
+	for (size_t i = 1; i < width; i++)
+		fputc('~', stderr);
 	fputc('\n', stderr);
 }
 

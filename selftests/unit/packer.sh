@@ -149,6 +149,19 @@ test_paths_and_options() {
 	says "/does/not/exist/out.so: No such file"
 }
 
+# Time and memory grow with the description, not with its square.
+test_long_comment() {
+	local line
+	new_function
+	build old <<<'int f(void) { return 1; }'
+	describe "$WORK/new.so" "@$WORK/old.so" f:new_f
+	for ((line = 0; line < 20000; line++)); do
+		echo "! line $line is as long as what is written to a change usually is: $line"
+	done >>"$WORK/x.dsc"
+	(ulimit -v 1000000 && pack 0 -o "$WORK/out.so" "$WORK/x.dsc") || exit
+	"$ULP_TOOL" dump --json "$WORK/out.so" | grep -q "line 19999 is" || fail "no line 19999"
+}
+
 # Coroutines: a line of the description, or an option; the id tells them apart.
 test_scan_memory() {
 	new_function
@@ -269,4 +282,5 @@ test_lines_and_columns() {
 }
 
 run_tests test_zlib test_object_is_unchanged test_deterministic test_embedded \
-	test_paths_and_options test_scan_memory test_usage test_lines_and_columns
+	test_paths_and_options test_long_comment test_scan_memory test_usage \
+	test_lines_and_columns
