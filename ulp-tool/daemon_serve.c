@@ -36,6 +36,7 @@
  * @list: the enabled patches as it has read them
  * @generation: of @list
  * @changed: when its directory was, then
+ * @unread: it was said that it cannot be read
  * @options: how to apply
  * @busy: something that is enabled was busy in the process that was served last
  * @blocker: thread that was in its way, 0 unknown
@@ -47,6 +48,7 @@ struct worker {
 	struct ulp_enabled *list;
 	unsigned int generation;
 	struct timespec changed;
+	bool unread;
 	struct ulp_options options;
 	bool busy;
 	pid_t blocker;
@@ -80,28 +82,30 @@ static void worker_init(struct worker *worker, struct daemon_state *daemon)
 /*
  * The list as it is now: what was enabled before a program was started counts for
  * it, so the directory itself is asked.  If it cannot be read, the one before stays until
- * it can.
+ * it can; that is said once, not for each program.
  */
 static size_t worker_list(struct worker *worker, const struct ulp_enabled_entry **entries)
 {
 	unsigned int generation = atomic_load(&worker->daemon->generation);
 	struct ulp_enabled *list;
 	struct stat st = { 0 };
+	bool current;
 
 	if (stat(daemon_list(worker->daemon), &st))
 		st.st_mtim.tv_nsec = -1;
-	if (!worker->list || worker->generation != generation ||
-	    st.st_mtim.tv_sec != worker->changed.tv_sec ||
-	    st.st_mtim.tv_nsec != worker->changed.tv_nsec) {
-		if (ulp_enabled_read(worker->ctx, daemon_list(worker->daemon), &list)) {
-			daemon_say(worker->daemon, SAY_WARNING, "%s", ulp_error(worker->ctx));
-		} else {
-			ulp_enabled_free(worker->list);
-			worker->list = list;
-			worker->generation = generation;
-			worker->changed = st.st_mtim;
-		}
+	current = worker->list && worker->generation == generation &&
+		  st.st_mtim.tv_sec == worker->changed.tv_sec &&
+		  st.st_mtim.tv_nsec == worker->changed.tv_nsec;
+	if (!current && !ulp_enabled_read(worker->ctx, daemon_list(worker->daemon), &list)) {
+		ulp_enabled_free(worker->list);
+		worker->list = list;
+		worker->generation = generation;
+		worker->changed = st.st_mtim;
+		current = true;
 	}
+	if (!current && !worker->unread)
+		daemon_say(worker->daemon, SAY_WARNING, "%s", ulp_error(worker->ctx));
+	worker->unread = !current;
 	return worker->list ? ulp_enabled_entries(worker->list, entries) : 0;
 }
 

@@ -87,6 +87,29 @@ test_writable() {
 	tool 1 daemon --list="$(enabled_list)"
 }
 
+# What was enabled stays while the list cannot be read, and not each program is a warning.
+test_unreadable() {
+	local warnings i
+	enable answer
+	start_daemon
+	chmod 777 "$(enabled_list)"
+	touch "$(enabled_list)"
+	for ((i = 0; i < 20; i++)); do
+		/bin/true || fail "/bin/true: status $?"
+	done
+	start_victim lib "$VICTIMS/victim_lib"
+	expect 1000 answer 0
+	end_victim
+	warnings=$(grep -c "warning: .*$(enabled_list)" "$WORK/daemon")
+	[[ $warnings -ge 1 && $warnings -le 10 ]] || fail "$warnings warnings: $(cat "$WORK/daemon")"
+	chmod 755 "$(enabled_list)"
+	enable loaded
+	start_victim load "$VICTIMS/victim_load"
+	expect "first=2 now=2" load
+	end_victim
+	end_daemon
+}
+
 # The function is new when it is called first, in the constructor as well.
 test_dlopen() {
 	start_victim load "$VICTIMS/victim_load"
@@ -450,6 +473,7 @@ for request, answer in (b"loaded\n", b"done 0\n"), (b"nonsense\n", b""):
 	[ ! -e /run/ulp/daemon ] || fail "the socket is left"
 }
 
-run_tests test_list test_damaged test_writable test_dlopen test_start test_running test_static \
-	test_namespace test_setuid test_gconv test_killed test_killed_in_the_middle test_stopped \
-	test_module test_many test_busy test_busy_while_held test_busy_by_itself test_sockets
+run_tests test_list test_damaged test_writable test_unreadable test_dlopen test_start \
+	test_running test_static test_namespace test_setuid test_gconv test_killed \
+	test_killed_in_the_middle test_stopped test_module test_many test_busy \
+	test_busy_while_held test_busy_by_itself test_sockets
