@@ -169,7 +169,9 @@ int cmd_build(int argc, char **argv)
 	if (build.out && !build.out[0])
 		return option_error(&build_verb, "--output is empty");
 	set_defaults(&build);
-	return diffs_are_there(&build) ? build_patches(&build) : EXIT_FAILED;
+	if (!diffs_are_there(&build) || !may_be_written(build.out))
+		return EXIT_FAILED;
+	return build_patches(&build);
 }
 
 int cmd_make(int argc, char **argv)
@@ -188,5 +190,7 @@ int cmd_make(int argc, char **argv)
 	set_defaults(&build);
 	command[1] = xasprintf("-j%u", build.parallel);
 	build.command = command;
-	return diffs_are_there(&build) ? build_patches(&build) : EXIT_FAILED;
+	if (!diffs_are_there(&build) || !may_be_written(build.out))
+		return EXIT_FAILED;
+	return build_patches(&build);
 }

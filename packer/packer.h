@@ -371,5 +371,7 @@ bool emit_origin(const struct object *patch, uint8_t **file, size_t *size);
  * there before or the new one, never a part.
  */
 bool containers_write(const struct container *containers, size_t nr);
+/* Before the work is done: whether there is a place for what @out names. */
+bool may_be_written(const char *out);
 
 #endif /* PACKER_H */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,20 +38,40 @@ static const char *place_of(const char *out)
 	return real ? real : out;
 }
 
+/* What rename() would say too late. */
+static bool is_no_directory(const char *out)
+{
+	struct stat st;
+
+	if (stat(out, &st) || !S_ISDIR(st.st_mode))
+		return true;
+	error("%s: %s", out, strerror(EISDIR));
+	return false;
+}
+
+bool may_be_written(const char *out)
+{
+	bool many = is_directory_path(out);
+	const char *directory = many && !access(out, F_OK) ? out :
+				dirname(xstrdup(many ? out : place_of(out)));
+
+	if (!many && !is_no_directory(out))
+		return false;
+	if (!access(directory, W_OK | X_OK))
+		return true;
+	error("%s: cannot be written to %s: %s", out, directory, strerror(errno));
+	return false;
+}
+
 /* Returns the temporary name, or NULL. */
 static char *write_beside(const struct container *container)
 {
-	const char *place = place_of(container->out);
-	char *temporary = xasprintf("%s.XXXXXX", place);
-	struct stat st;
+	char *temporary = xasprintf("%s.XXXXXX", place_of(container->out));
 	bool good;
 	int fd;
 
-	/* what rename() would say too late */
-	if (!stat(place, &st) && S_ISDIR(st.st_mode)) {
-		error("%s: %s", container->out, strerror(EISDIR));
+	if (!is_no_directory(container->out))
 		return NULL;
-	}
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0) {
 		error("%s: %s", container->out, strerror(errno));

@@ -27,6 +27,19 @@ test_build_fails() {
 	says "src/a.c: does not compile" "two"
 }
 
+# Before minutes of building are for nothing.
+test_no_place() {
+	local out
+	project
+	ship
+	fix fix.diff <<<"sed -i 's/calls++/calls += 2/' src/a.c"
+	for out in "$WORK/none/out.so" "$WORK/none/out/" "$WORK/fix.diff/out.so"; do
+		build 1 --diff fix.diff -o "$out" -- touch "$WORK/built"
+		says "$out: cannot be written to"
+	done
+	[ ! -e "$WORK/built" ] || fail "built first"
+}
+
 # In the place of the source, so that absolute paths lead into the copy.
 test_built_source() {
 	project
@@ -477,7 +490,7 @@ test_without_namespaces() {
 	changed src/b.c src/c.c
 }
 
-run_tests test_build_fails test_built_source test_parallel test_odd_paths \
+run_tests test_build_fails test_no_place test_built_source test_parallel test_odd_paths \
 	test_calls_of_all_kinds test_ccache test_cmake test_compiled_twice test_lto_is_refused \
 	test_cxx test_other_build test_debug_file test_symbolic test_make test_usage \
 	test_nothing_is_left test_kept_build test_killed test_without_namespaces
