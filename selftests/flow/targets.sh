@@ -44,6 +44,27 @@ test_other_user() { state_cycle uid 65534; }
 test_zombie_leader() { state_cycle zombie; }
 test_vfork_child() { state_cycle vfork; }
 
+# has_workers PID - one in an operation, one that polls
+has_workers() {
+	local comms
+	comms=$(cat /proc/"$1"/task/*/comm 2>/dev/null)
+	[[ $comms == *iou-wrk* && $comms == *iou-sqp* ]]
+}
+
+# Workers of io_uring have the memory and no user mode; their operations go on.
+test_io_uring() {
+	mkfifo "$WORK/fifo"
+	start_victim uring "$VICTIMS/victim_uring" "$WORK/fifo"
+	loop_until has_workers "${PID[uring]}"
+	cycle
+	apply answer --backend=stop-machine
+	expect 1000 answer 0
+	has_workers "${PID[uring]}" || fail "no workers any more"
+	expect yes waits
+	expect "opened=1 waited=0" finish
+	end_victim
+}
+
 test_no_executable_memory() {
 	start_victim noexec "$VICTIMS/victim_state" noexec
 	expect no executable
@@ -241,6 +262,6 @@ test_unprivileged() {
 }
 
 run_tests test_seccomp test_nondumpable test_other_user test_zombie_leader test_vfork_child \
-	test_no_executable_memory test_chroot test_stopped test_cgroup_frozen test_throttled \
-	test_trace_stopped test_pid_namespace test_pid_namespace_blocker test_mount_namespace \
-	test_deleted_library test_setuid test_32_bit test_unprivileged
+	test_io_uring test_no_executable_memory test_chroot test_stopped test_cgroup_frozen \
+	test_throttled test_trace_stopped test_pid_namespace test_pid_namespace_blocker \
+	test_mount_namespace test_deleted_library test_setuid test_32_bit test_unprivileged
