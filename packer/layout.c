@@ -345,8 +345,7 @@ static bool check_undefined(const struct checked *checked, const struct unit_sym
 
 static bool check_variable(const struct checked *checked, const struct entity *patched)
 {
-	const struct entity *orig = entity_named(checked->orig.variables,
-						 checked->orig.nr_variables, patched->name);
+	const struct entity *orig = types_same_variable(&checked->orig, patched);
 	struct piece *piece;
 
 	if (!orig || !strcmp(orig->type, patched->type))

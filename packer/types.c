@@ -82,16 +82,35 @@ static bool is_static(Dwarf_Die *die, bool in_function)
 	}
 }
 
+/* Functions may each have one of the same name. */
+static bool same_place(const struct entity *one, const struct entity *other)
+{
+	return !strcmp(one->name, other->name) && !strcmp(one->scope, other->scope);
+}
+
 static void add_variable(const struct scope *scope, Dwarf_Die *die)
 {
 	struct types *types = scope->types;
-	const char *name = symbol_name(die);
+	struct entity variable = { .name = symbol_name(die), .die = *die,
+				   .scope = scope->in_function ? scope->prefix : "" };
 	Dwarf_Die type;
 
-	if (!name || !is_static(die, scope->in_function) || !type_of(die, &type))
+	if (!variable.name || !is_static(die, scope->in_function) || !type_of(die, &type))
 		return;
-	append(types->variables, types->nr_variables) =
-		(struct entity){ .name = name, .type = type_text(&type), .die = *die };
+	variable.type = type_text(&type);
+	for (size_t i = 0; i < types->nr_variables && scope->in_function; i++)
+		variable.nth += same_place(&types->variables[i], &variable);
+	append(types->variables, types->nr_variables) = variable;
+}
+
+const struct entity *types_same_variable(const struct types *types,
+					 const struct entity *variable)
+{
+	for (size_t i = 0; i < types->nr_variables; i++)
+		if (same_place(&types->variables[i], variable) &&
+		    types->variables[i].nth == variable->nth)
+			return &types->variables[i];
+	return NULL;
 }
 
 /* The compiler's own declaration of what it knows, and C's without arguments, tell nothing. */

@@ -31,6 +31,8 @@ struct type {
 /* A function, with a body or without, or a variable that is there all the time. */
 struct entity {
 	const char *name;		/* as its symbol */
+	const char *scope;		/* of a variable: its function, or "" */
+	unsigned int nth;		/* of those of its name in that function */
 	const char *type;
 	Dwarf_Die die;
 	bool body;
@@ -52,6 +54,9 @@ struct types {
 bool types_read(const char *path, struct types *types);
 void types_free(struct types *types);
 const struct type *types_find(const struct types *types, const char *name);
+/* The one that @variable, of another version of the unit, is there, or NULL. */
+const struct entity *types_same_variable(const struct types *types,
+					 const struct entity *variable);
 /* Calls @visit for all that @die, a function, has in its frame, inlined functions' too. */
 typedef void type_visit(Dwarf_Die *variable, void *data);
 void types_in_function(Dwarf_Die *die, type_visit *visit, void *data);

@@ -391,6 +391,39 @@ test_variable_types() {
 	made --new-layout rate
 }
 
+# Functions have variables of the same name: each is compared with its own.
+test_same_named_variables() {
+	objects x <<-END
+	#ifdef FIXED
+	#define MORE + 1
+	#else
+	#define MORE
+	#endif
+	int f(int x) { static int state; state += x; return state * 2 MORE; }
+	long g(long x) { static long state; state += x; return state * 3 MORE; }
+	int h(int x)
+	{
+		{ static int state; state += x; x += state; }
+		{ static float state; state += x; x += state MORE; }
+		return x;
+	}
+	END
+	target x
+	made
+	replaces f g h
+	objects x <<-END
+	#ifdef FIXED
+	#define TYPE int
+	#else
+	#define TYPE float
+	#endif
+	int f(int x) { static int state; state += x; return state * 2; }
+	int g(int x) { static TYPE state; state += x; return state * 3; }
+	END
+	target x
+	refused_diff "the variable 'state' is 'integer of 4 bytes' instead of 'float of 4 bytes'"
+}
+
 # What is told of types is not told without debug information, and that is said.
 test_without() {
 	objects x -g0 <<-END
@@ -477,4 +510,4 @@ test_damaged() {
 
 run_tests test_variable test_what_changed test_enumerations test_local test_heap test_opaque \
 	test_cxx test_virtual_table test_signatures test_signature_elsewhere test_signature_by_pointer \
-	test_variable_types test_without test_types_elsewhere test_damaged
+	test_variable_types test_same_named_variables test_without test_types_elsewhere test_damaged
