@@ -395,6 +395,8 @@ static int make_one(const struct diff_request *request, const struct diff_target
 	bool good = true, any = false;
 	int status;
 
+	/* of one that was refused there may be a part */
+	*made = (struct made){ 0 };
 	patch->parts = xcalloc(nr, sizeof(*patch->parts));
 	for (size_t i = 0; i < nr; i++) {
 		struct part *part = &patch->parts[patch->nr];

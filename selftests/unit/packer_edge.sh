@@ -338,6 +338,9 @@ test_all_or_none() {
 		"to have their patches: $WORK/liba.so"
 	[ ! -e "$WORK/new" ] || fail "made: $(ls "$WORK/new")"
 	! grep -q "patch" "$WORK/out" || fail "told to be made: $(cat "$WORK/out")"
+	# the others are looked at whichever comes first
+	differ_two 1 -o "$WORK/new/" "${both[@]:6}" "${both[@]:0:6}"
+	says "refused for $WORK/libb.so" "to have their patches: $WORK/liba.so"
 	differ_two 0 -o "$WORK/old/" "${both[@]:0:6}"
 	stat -c '%n %i %z' "$WORK"/old/* >"$WORK/before"
 	differ_two 1 -o "$WORK/old/" "${both[@]}" --explain
