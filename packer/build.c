@@ -140,7 +140,8 @@ static void set_defaults(struct build *build)
 		build->out = output_path(build->out);
 }
 
-static bool diffs_are_there(const struct build *build)
+/* What would be found out when all is built. */
+static bool can_begin(const struct build *build)
 {
 	for (size_t i = 0; i < build->nr_diffs; i++) {
 		if (access(build->diffs[i], R_OK)) {
@@ -148,7 +149,7 @@ static bool diffs_are_there(const struct build *build)
 			return false;
 		}
 	}
-	return true;
+	return may_be_written(build->out);
 }
 
 int cmd_build(int argc, char **argv)
@@ -169,9 +170,7 @@ int cmd_build(int argc, char **argv)
 	if (build.out && !build.out[0])
 		return option_error(&build_verb, "--output is empty");
 	set_defaults(&build);
-	if (!diffs_are_there(&build) || !may_be_written(build.out))
-		return EXIT_FAILED;
-	return build_patches(&build);
+	return can_begin(&build) ? build_patches(&build) : EXIT_FAILED;
 }
 
 int cmd_make(int argc, char **argv)
@@ -190,7 +189,5 @@ int cmd_make(int argc, char **argv)
 	set_defaults(&build);
 	command[1] = xasprintf("-j%u", build.parallel);
 	build.command = command;
-	if (!diffs_are_there(&build) || !may_be_written(build.out))
-		return EXIT_FAILED;
-	return build_patches(&build);
+	return can_begin(&build) ? build_patches(&build) : EXIT_FAILED;
 }
