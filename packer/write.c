@@ -52,12 +52,14 @@ static bool is_no_directory(const char *out)
 bool may_be_written(const char *out)
 {
 	bool many = is_directory_path(out);
-	const char *directory = many && !access(out, F_OK) ? out :
-				dirname(xstrdup(many ? out : place_of(out)));
+	const char *directory = many ? out : dirname(xstrdup(place_of(out)));
 
 	if (!many && !is_no_directory(out))
 		return false;
-	if (!access(directory, W_OK | X_OK))
+	/* then it will be made */
+	if (many && access(out, F_OK) && errno == ENOENT)
+		directory = dirname(xstrdup(out));
+	if (!access(xasprintf("%s/.", directory), W_OK | X_OK))
 		return true;
 	error("%s: cannot be written to %s: %s", out, directory, strerror(errno));
 	return false;

@@ -33,7 +33,8 @@ test_no_place() {
 	project
 	ship
 	fix fix.diff <<<"sed -i 's/calls++/calls += 2/' src/a.c"
-	for out in "$WORK/none/out.so" "$WORK/none/out/" "$WORK/fix.diff/out.so"; do
+	install -m 755 /dev/null "$WORK/file"
+	for out in "$WORK/none/out.so" "$WORK/none/out/" "$WORK/file/out.so" "$WORK/file/"; do
 		build 1 --diff fix.diff -o "$out" -- touch "$WORK/built"
 		says "$out: cannot be written to"
 	done
