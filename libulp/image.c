@@ -81,10 +81,10 @@ static bool is_private(const struct ulp_patch *patch, const struct ulp_patch_seg
 	return segment->flags & PF_W || patch->private_text;
 }
 
-/* The memfd of the segments that are the same in every target. */
+/* The memfd of the segments that are the same in every target, made once. */
 static int text_open(struct ulp_patch *patch)
 {
-	int fd, err = 0;
+	int fd, none = -1, err = 0;
 
 	if (patch->text_fd >= 0 || patch->private_text)
 		return 0;
@@ -100,12 +100,10 @@ static int text_open(struct ulp_patch *patch)
 	}
 	if (!err)
 		err = ulp_memfd_seal(fd);
-	if (err) {
+	/* another thread may have been faster */
+	if (err || !atomic_compare_exchange_strong(&patch->text_fd, &none, fd))
 		close(fd);
-		return err;
-	}
-	patch->text_fd = fd;
-	return 0;
+	return err;
 }
 
 static void text_bounds(const struct ulp_patch *patch, struct ulp_image *image)

@@ -6,6 +6,7 @@
 #define LIBULP_INTERNAL_H
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "libulp.h"
@@ -107,7 +108,7 @@ struct ulp_patch {
 
 	/* Relocations change what is not writable: it is not the same in all targets. */
 	bool private_text;
-	int text_fd;			/* image.c: sealed memfd of what is never written, or -1 */
+	atomic_int text_fd;		/* image.c: sealed memfd of what is never written, or -1 */
 };
 
 /*

@@ -20,7 +20,9 @@ extern "C" {
  *
  * The library never prints, never exits, and keeps no global state; a context
  * and what was made from it may be used by one thread at a time, different
- * contexts by different threads at once.
+ * contexts by different threads at once.  A patch that is open, and a list of
+ * enabled ones, do not change: any number of threads may use them at once, each with
+ * targets of a context of its own.
  *
  * Functions return 0 or a positive count, or a negative code: -errno for
  * what the system said, -ULP_E... (5000 and up) for what libulp found.  After a

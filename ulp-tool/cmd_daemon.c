@@ -77,33 +77,26 @@ static sigset_t catch_signals(void)
 	return before;
 }
 
-const char *daemon_list(const struct daemon_state *daemon)
-{
-	return daemon->tool->options.list ? daemon->tool->options.list : ULP_ENABLED_DIRECTORY;
-}
-
-/* Says what is enabled now, and what cannot be used; 0 or the code. */
+/* Reads the list and says what is enabled now, and what cannot be used; 0 or the code. */
 static int look_at_list(struct daemon_state *daemon)
 {
 	const struct ulp_enabled_entry *entries;
-	struct ulp_enabled *list;
+	struct daemon_list *list;
 	size_t nr, usable = 0;
 	char state[64];
-	int err;
+	int err = daemon_list_read(daemon);
 
-	err = ulp_enabled_read(daemon->tool->ctx, daemon_list(daemon), &list);
-	if (err) {
-		daemon_say(daemon, SAY_WARNING, "%s", ulp_error(daemon->tool->ctx));
+	if (err)
 		return err;
-	}
-	nr = ulp_enabled_entries(list, &entries);
+	list = daemon_list_get(daemon);
+	nr = daemon_list_entries(list, &entries);
 	for (size_t i = 0; i < nr; i++) {
 		if (entries[i].patch)
 			usable++;
 		else
 			daemon_say(daemon, SAY_WARNING, "%s", entries[i].message);
 	}
-	ulp_enabled_free(list);
+	daemon_list_put(daemon, list);
 	snprintf(state, sizeof(state), "STATUS=%zu patch%s enabled", usable,
 		 usable == 1 ? "" : "es");
 	daemon_notify(state);
@@ -134,16 +127,16 @@ static int watch_list(struct daemon_state *daemon, int fd)
 {
 	const uint32_t mask = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO |
 			      IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-	int err = ulp_enabled_create(daemon->tool->ctx, daemon_list(daemon));
+	int err = ulp_enabled_create(daemon->tool->ctx, daemon_directory(daemon));
 
 	if (err) {
 		p_err(daemon->tool, err, "%s", ulp_error(daemon->tool->ctx));
 		return err;
 	}
-	if (inotify_add_watch(fd, daemon_list(daemon), mask) >= 0)
+	if (inotify_add_watch(fd, daemon_directory(daemon), mask) >= 0)
 		return 0;
 	err = -errno;
-	p_err(daemon->tool, err, "%s: %s", daemon_list(daemon), strerror(-err));
+	p_err(daemon->tool, err, "%s: %s", daemon_directory(daemon), strerror(-err));
 	return err;
 }
 
@@ -152,8 +145,6 @@ static void reload_list(struct daemon_state *daemon, int inotify)
 	daemon_notify("RELOADING=1");
 	/* the same directory has one watch however often that is asked for */
 	watch_list(daemon, inotify);
-	/* also what was written into a file since it was read */
-	atomic_fetch_add(&daemon->generation, 1);
 	if (!look_at_list(daemon) && !daemon->tool->options.only_new)
 		daemon_scan(daemon, false);
 	daemon_notify("READY=1");
@@ -234,6 +225,7 @@ void cmd_daemon(struct tool *tool)
 {
 	struct daemon_state daemon = {
 		.tool = tool,
+		.list_lock = PTHREAD_MUTEX_INITIALIZER,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.wake = PTHREAD_COND_INITIALIZER,
 	};
@@ -245,6 +237,7 @@ void cmd_daemon(struct tool *tool)
 		return;
 	}
 	mask = catch_signals();
+	daemon.list_ctx = daemon_context(&daemon);
 	if (!start(&daemon, &inotify)) {
 		daemon_scan(&daemon, true);
 		daemon_say(&daemon, SAY_NOTE, "ready");

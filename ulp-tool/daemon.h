@@ -6,7 +6,6 @@
 #define ULP_TOOL_DAEMON_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/eventfd.h>
 
 #include "cmds.h"
@@ -29,7 +28,11 @@ struct busy_process {
  * @sensor: of the module
  * @listener: socket of those who ask by themselves
  * @bell: eventfd, rung when there is one more in @busy
- * @generation: of the list; raised when it changed
+ * @list_lock: protects the list and its context
+ * @list_ctx: it is read with
+ * @list: the enabled patches
+ * @list_changed: when their directory was, before they were read
+ * @unread: it could not be read the last time
  * @lock: protects all below
  * @wake: the scanner is to look, or has looked
  * @scan_wanted: all processes are to be looked at
@@ -42,7 +45,11 @@ struct daemon_state {
 	struct ulp_sensor *sensor;
 	int listener;
 	int bell;
-	atomic_uint generation;
+	pthread_mutex_t list_lock;
+	struct ulp_context *list_ctx;
+	struct daemon_list *list;
+	struct timespec list_changed;
+	bool unread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool scan_wanted;
@@ -63,9 +70,17 @@ void daemon_say(const struct daemon_state *daemon, enum say_level level, const c
 void daemon_fail(const struct daemon_state *daemon, const char *what, int err)
 	__attribute__((noreturn));
 
-/* The directory of the enabled patches. */
-const char *daemon_list(const struct daemon_state *daemon);
+/* daemon_list.c: the directory of the enabled patches */
+const char *daemon_directory(const struct daemon_state *daemon);
+/* Reads them anew, and says why not if that fails; 0 or the code. */
+int daemon_list_read(struct daemon_state *daemon);
+/* Them as they are now, behind a first read that did not fail; to be put back. */
+struct daemon_list *daemon_list_get(struct daemon_state *daemon);
+void daemon_list_put(struct daemon_state *daemon, struct daemon_list *list);
+size_t daemon_list_entries(const struct daemon_list *list, const struct ulp_enabled_entry **out);
 
+/* daemon_serve.c: a context whose lines go to the log */
+struct ulp_context *daemon_context(struct daemon_state *daemon);
 /* Starts the threads; 0 or -errno. */
 int daemon_serve(struct daemon_state *daemon);
 /* Has all processes looked at, with @wait until that is done. */

@@ -2,8 +2,8 @@
 /*
  * The threads of the daemon: some that serve those whom the sensor holds, some
  * that answer at the socket, one that looks at all processes, and one that tries
- * again where a patch was busy (daemon_later.c).  Each has a context and a copy of
- * the enabled patches of its own.
+ * again where a patch was busy (daemon_later.c).  Each has a context of its own, the
+ * enabled patches are the same for all (daemon_list.c).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,10 +32,6 @@
  * struct worker - a thread
  * @daemon: it belongs to
  * @ctx: its own
- * @list: the enabled patches as it has read them
- * @generation: of @list
- * @changed: when its directory was, then
- * @unread: it was said that it cannot be read
  * @options: how to apply
  * @busy: something that is enabled was busy in the process that was served last
  * @blocker: thread that was in its way, 0 unknown
@@ -45,10 +40,6 @@
 struct worker {
 	struct daemon_state *daemon;
 	struct ulp_context *ctx;
-	struct ulp_enabled *list;
-	unsigned int generation;
-	struct timespec changed;
-	bool unread;
 	struct ulp_options options;
 	bool busy;
 	pid_t blocker;
@@ -68,45 +59,23 @@ static void log_line(enum ulp_log_level level, const char *text, void *data)
 	daemon_say(data, level == ULP_LOG_WARN ? SAY_WARNING : SAY_NOTE, "%s", text);
 }
 
+struct ulp_context *daemon_context(struct daemon_state *daemon)
+{
+	struct ulp_context *ctx;
+
+	if (ulp_context_new(&ctx))
+		out_of_memory();
+	tool_set_log(daemon->tool, ctx, log_line, daemon);
+	return ctx;
+}
+
 static void worker_init(struct worker *worker, struct daemon_state *daemon)
 {
 	*worker = (struct worker){
 		.daemon = daemon,
 		.options = { .sz = sizeof(worker->options), .attempts = ATTEMPTS },
 	};
-	if (ulp_context_new(&worker->ctx))
-		out_of_memory();
-	tool_set_log(daemon->tool, worker->ctx, log_line, daemon);
-}
-
-/*
- * The list as it is now: what was enabled before a program was started counts for
- * it, so the directory itself is asked.  If it cannot be read, the one before stays until
- * it can; that is said once, not for each program.
- */
-static size_t worker_list(struct worker *worker, const struct ulp_enabled_entry **entries)
-{
-	unsigned int generation = atomic_load(&worker->daemon->generation);
-	struct ulp_enabled *list;
-	struct stat st = { 0 };
-	bool current;
-
-	if (stat(daemon_list(worker->daemon), &st))
-		st.st_mtim.tv_nsec = -1;
-	current = worker->list && worker->generation == generation &&
-		  st.st_mtim.tv_sec == worker->changed.tv_sec &&
-		  st.st_mtim.tv_nsec == worker->changed.tv_nsec;
-	if (!current && !ulp_enabled_read(worker->ctx, daemon_list(worker->daemon), &list)) {
-		ulp_enabled_free(worker->list);
-		worker->list = list;
-		worker->generation = generation;
-		worker->changed = st.st_mtim;
-		current = true;
-	}
-	if (!current && !worker->unread)
-		daemon_say(worker->daemon, SAY_WARNING, "%s", ulp_error(worker->ctx));
-	worker->unread = !current;
-	return worker->list ? ulp_enabled_entries(worker->list, entries) : 0;
+	worker->ctx = daemon_context(daemon);
 }
 
 /* Whether one of the patch's objects is there. */
@@ -162,12 +131,11 @@ static void say_applied(const struct worker *worker, const struct ulp_target *ta
 		   result->attempts);
 }
 
-/* How many patches were applied, or the code of one that was not. */
-static int apply_enabled(struct worker *worker, struct ulp_target *target)
+/* How many of the @nr patches were applied, or the code of one that was not. */
+static int apply_all(struct worker *worker, struct ulp_target *target,
+		     const struct ulp_enabled_entry *entries, size_t nr)
 {
-	const struct ulp_enabled_entry *entries = NULL;
 	const struct ulp_object_info *objects;
-	size_t nr = worker_list(worker, &entries);
 	int nr_objects = ulp_target_objects(target, &objects), applied = 0, code = 0, err;
 	bool wanted[nr + 1];
 
@@ -201,6 +169,17 @@ static int apply_enabled(struct worker *worker, struct ulp_target *target)
 		}
 	}
 	return code ? code : applied;
+}
+
+static int apply_enabled(struct worker *worker, struct ulp_target *target)
+{
+	struct daemon_list *list = daemon_list_get(worker->daemon);
+	const struct ulp_enabled_entry *entries;
+	size_t nr = daemon_list_entries(list, &entries);
+	int applied = apply_all(worker, target, entries, nr);
+
+	daemon_list_put(worker->daemon, list);
+	return applied;
 }
 
 /*
