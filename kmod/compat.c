@@ -193,13 +193,20 @@ int ulp_probe_register(struct ulp_probe *probe)
 #endif
 }
 
-/* Returns when no handler runs any more. */
+/* Its handler may run until ulp_probe_sync(). */
 void ulp_probe_unregister(struct ulp_probe *probe)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 	uprobe_unregister(probe->inode, probe->offset, &probe->consumer);
 #else
 	uprobe_unregister_nosync(probe->uprobe, &probe->consumer);
+#endif
+}
+
+/* One grace period, for however many were unregistered. */
+void ulp_probe_sync(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 	uprobe_unregister_sync();
 #endif
 }
@@ -210,6 +217,10 @@ int ulp_probe_register(struct ulp_probe *probe)
 }
 
 void ulp_probe_unregister(struct ulp_probe *probe)
+{
+}
+
+void ulp_probe_sync(void)
 {
 }
 #endif

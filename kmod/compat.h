@@ -150,6 +150,7 @@ struct ulp_probe {
 
 int ulp_probe_register(struct ulp_probe *probe);
 void ulp_probe_unregister(struct ulp_probe *probe);
+void ulp_probe_sync(void);
 
 long ulp_pin_user_page(struct mm_struct *mm, unsigned long addr, unsigned int flags,
 		       struct page **page, int *locked);

@@ -40,11 +40,17 @@ void ulp_sensor_put(struct ulp_sensor *sensor)
 	module_put(THIS_MODULE);
 }
 
-static void ulp_armed_free(struct ulp_armed *armed)
+static void ulp_sensor_disarm(struct list_head *files)
 {
-	ulp_probe_unregister(&armed->probe);
-	fput(armed->file);
-	kfree(armed);
+	struct ulp_armed *armed, *next;
+
+	list_for_each_entry(armed, files, list)
+		ulp_probe_unregister(&armed->probe);
+	ulp_probe_sync();
+	list_for_each_entry_safe(armed, next, files, list) {
+		fput(armed->file);
+		kfree(armed);
+	}
 }
 
 static struct ulp_sensor *ulp_sensor_alloc(u64 timeout_ns)
@@ -60,7 +66,8 @@ static struct ulp_sensor *ulp_sensor_alloc(u64 timeout_ns)
 	sensor->timeout = nsecs_to_jiffies(timeout_ns ?: ULP_SENSOR_TIMEOUT) + 1;
 	spin_lock_init(&sensor->lock);
 	INIT_LIST_HEAD(&sensor->armed);
-	INIT_LIST_HEAD(&sensor->held);
+	INIT_LIST_HEAD(&sensor->waiting);
+	INIT_LIST_HEAD(&sensor->told);
 	ulp_faults_init(&sensor->faults);
 	init_waitqueue_head(&sensor->readers);
 	raw_spin_lock_init(&sensor->trips_lock);
@@ -76,22 +83,20 @@ static struct ulp_sensor *ulp_sensor_alloc(u64 timeout_ns)
 /* Afterwards nobody is held, and no probe runs any more. */
 static void ulp_sensor_close(struct ulp_sensor *sensor)
 {
-	struct ulp_armed *armed, *next;
 	struct ulp_held *held;
 	LIST_HEAD(files);
 
 	spin_lock(&sensor->lock);
 	sensor->closed = true;
-	list_for_each_entry(held, &sensor->held, list) {
-		WRITE_ONCE(held->free, true);
-		wake_up(&held->wait);
-	}
+	list_for_each_entry(held, &sensor->waiting, list)
+		ulp_held_free(held);
+	list_for_each_entry(held, &sensor->told, list)
+		ulp_held_free(held);
 	list_splice_init(&sensor->armed, &files);
 	spin_unlock(&sensor->lock);
 
 	ulp_exec_probe_unregister(ulp_sensor_exec_probe, sensor);
-	list_for_each_entry_safe(armed, next, &files, list)
-		ulp_armed_free(armed);
+	ulp_sensor_disarm(&files);
 	ulp_sensor_put(sensor);
 	atomic_set(&ulp_sensors, 0);
 }
@@ -179,6 +184,26 @@ static struct ulp_armed *ulp_sensor_find(struct ulp_sensor *sensor, const struct
 	return NULL;
 }
 
+/*
+ * Makes room where nobody has the file mapped any more: the next one that does is
+ * held at its start, where it gets armed again.
+ */
+static void ulp_sensor_disarm_unused(struct ulp_sensor *sensor)
+{
+	struct ulp_armed *armed, *next;
+	LIST_HEAD(unused);
+
+	spin_lock(&sensor->lock);
+	list_for_each_entry_safe(armed, next, &sensor->armed, list) {
+		if (mapping_mapped(armed->probe.inode->i_mapping))
+			continue;
+		list_move(&armed->list, &unused);
+		sensor->nr_armed--;
+	}
+	spin_unlock(&sensor->lock);
+	ulp_sensor_disarm(&unused);
+}
+
 static int ulp_sensor_arm_file(struct ulp_sensor *sensor, struct file *file, u64 offset)
 {
 	struct inode *inode = ulp_sensor_inode(file);
@@ -187,6 +212,8 @@ static int ulp_sensor_arm_file(struct ulp_sensor *sensor, struct file *file, u64
 
 	if (ulp_sensor_find(sensor, inode))
 		return -EEXIST;
+	if (sensor->nr_armed == ULP_PLACES_MAX)
+		ulp_sensor_disarm_unused(sensor);
 	if (sensor->nr_armed == ULP_PLACES_MAX)
 		return -E2BIG;
 	if (offset > i_size_read(inode))

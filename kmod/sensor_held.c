@@ -7,7 +7,7 @@
  *   task_work           on the way to user mode, where no lock is held: tell,
  *                       and sleep
  *
- * The list of those that are held is at the same time the queue that read()
+ * The list of those that are waiting is at the same time the queue that read()
  * takes them from: nothing can overrun.  What is held lives on the stack of its
  * thread.
  */
@@ -57,7 +57,7 @@ static bool ulp_sensor_list(struct ulp_sensor *sensor, struct ulp_held *held)
 	listed = !sensor->closed && !sensor->deaf;
 	if (listed) {
 		held->ticket = ++sensor->serial;
-		list_add_tail(&held->list, &sensor->held);
+		list_add_tail(&held->list, &sensor->waiting);
 	} else {
 		atomic64_inc(&sensor->missed);
 	}
@@ -86,7 +86,7 @@ static bool ulp_sensor_unlist(struct ulp_sensor *sensor, struct ulp_held *held)
 
 static void ulp_sensor_hold(struct ulp_sensor *sensor, u32 place)
 {
-	struct ulp_held held = { .task = current, .place = place };
+	struct ulp_held held = { .task = current, .user = current_uid(), .place = place };
 	u64 began = ktime_get_ns();
 	long left = sensor->timeout;
 
@@ -175,19 +175,23 @@ void ulp_sensor_link_probe(struct ulp_probe *probe)
 	ulp_trip_begin(container_of(probe, struct ulp_armed, probe)->sensor, ULP_PLACE_LINK);
 }
 
-/* That it was asked shows that its holder is alive, whatever the answer. */
+/* With the lock held. */
+void ulp_held_free(struct ulp_held *held)
+{
+	WRITE_ONCE(held->free, true);
+	wake_up(&held->wait);
+}
+
 int ulp_sensor_done(struct ulp_sensor *sensor, u64 ticket)
 {
 	struct ulp_held *held;
 	int err = -ENOENT;
 
 	spin_lock(&sensor->lock);
-	sensor->deaf = false;
-	list_for_each_entry(held, &sensor->held, list) {
+	list_for_each_entry(held, &sensor->told, list) {
 		if (held->ticket != ticket)
 			continue;
-		WRITE_ONCE(held->free, true);
-		wake_up(&held->wait);
+		ulp_held_free(held);
 		err = 0;
 		break;
 	}
@@ -195,6 +199,38 @@ int ulp_sensor_done(struct ulp_sensor *sensor, u64 ticket)
 	return err;
 }
 
+static u32 ulp_sensor_nr_told(const struct ulp_sensor *sensor, kuid_t user)
+{
+	const struct ulp_held *held;
+	u32 nr = 0;
+
+	list_for_each_entry(held, &sensor->told, list)
+		nr += uid_eq(held->user, user);
+	return nr;
+}
+
+/*
+ * The oldest of the user that has the fewest told: one that starts many, or some that
+ * take long to look at, does not use up the time of others.  NULL if nobody waits.
+ */
+static struct ulp_held *ulp_sensor_next(const struct ulp_sensor *sensor)
+{
+	struct ulp_held *held, *next = NULL;
+	u32 nr, fewest = U32_MAX;
+
+	list_for_each_entry(held, &sensor->waiting, list) {
+		nr = ulp_sensor_nr_told(sensor, held->user);
+		if (nr < fewest) {
+			next = held;
+			fewest = nr;
+		}
+		if (!nr)
+			break;
+	}
+	return next;
+}
+
+/* That it reads shows that the holder is alive. */
 static u32 ulp_sensor_take(struct ulp_sensor *sensor, struct ulp_load *loads, u32 max)
 {
 	struct pid_namespace *ns = task_active_pid_ns(current);
@@ -209,12 +245,12 @@ static u32 ulp_sensor_take(struct ulp_sensor *sensor, struct ulp_load *loads, u3
 			.ticket = missed,
 		};
 	spin_lock(&sensor->lock);
-	list_for_each_entry(held, &sensor->held, list) {
-		if (nr == max)
+	sensor->deaf = false;
+	while (nr < max) {
+		held = ulp_sensor_next(sensor);
+		if (!held)
 			break;
-		if (held->told)
-			continue;
-		held->told = true;
+		list_move_tail(&held->list, &sensor->told);
 		loads[nr++] = (struct ulp_load){
 			.size = sizeof(*loads),
 			.place = held->place,
@@ -229,12 +265,10 @@ static u32 ulp_sensor_take(struct ulp_sensor *sensor, struct ulp_load *loads, u3
 
 static bool ulp_sensor_has_news(struct ulp_sensor *sensor)
 {
-	bool news = atomic64_read(&sensor->missed);
-	struct ulp_held *held;
+	bool news;
 
 	spin_lock(&sensor->lock);
-	list_for_each_entry(held, &sensor->held, list)
-		news |= !held->told;
+	news = !list_empty(&sensor->waiting) || atomic64_read(&sensor->missed);
 	spin_unlock(&sensor->lock);
 	return news;
 }

@@ -44,21 +44,21 @@ struct ulp_armed {
 
 /**
  * struct ulp_held - a thread that is held, on its own stack
- * @list: in ulp_sensor.held
+ * @list: in ulp_sensor.waiting, or .told
  * @wait: where it sleeps
  * @task: it
+ * @user: whose it is
  * @ticket: names the hold
  * @place: enum ulp_place
- * @told: read() has given it out
  * @free: it may go on
  */
 struct ulp_held {
 	struct list_head list;
 	wait_queue_head_t wait;
 	struct task_struct *task;
+	kuid_t user;
 	u64 ticket;
 	u32 place;
-	bool told;
 	bool free;
 };
 
@@ -72,9 +72,10 @@ struct ulp_held {
  * @lock: all below
  * @armed: files
  * @nr_armed: of @armed
- * @held: threads, oldest first
+ * @waiting: threads that are held and read() is still to tell, oldest first
+ * @told: those that it has told
  * @serial: of the last ticket
- * @deaf: time was up once: nobody is held until the holder shows life again
+ * @deaf: time was up once: nobody is held until the next read()
  * @closed: nobody is held any more
  * @faults: of the debug build
  * @readers: wait for news
@@ -91,7 +92,8 @@ struct ulp_sensor {
 	spinlock_t lock;	/* see above */
 	struct list_head armed;
 	u32 nr_armed;
-	struct list_head held;
+	struct list_head waiting;
+	struct list_head told;
 	u64 serial;
 	bool deaf;
 	bool closed;
@@ -103,6 +105,7 @@ struct ulp_sensor {
 };
 
 void ulp_sensor_put(struct ulp_sensor *sensor);
+void ulp_held_free(struct ulp_held *held);
 void ulp_trip_put(struct ulp_trip *trip);
 void ulp_sensor_exec_probe(void *data, struct task_struct *task, pid_t old_pid,
 			   struct linux_binprm *bprm);

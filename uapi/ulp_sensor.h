@@ -19,14 +19,14 @@
  *   %ULP_PLACE_LINK  a thread came to the place in a dynamic linker that
  *                    %ULP_SENSOR_ARM has named
  *
- * read() gives a struct ulp_load for each thread that is held, once; poll() says
- * when there is one.  The thread goes on with %ULP_SENSOR_DONE, when the time of
+ * read() gives a struct ulp_load for each thread that is held, once: the oldest one of
+ * the user (uid) that has the fewest given out and not done; poll() says when there is one.  The thread goes on with %ULP_SENSOR_DONE, when the time of
  * ulp_sensor_open is up, when the descriptor is closed (also by the death of its
  * owner), and it dies when it is killed.  Held threads are asleep in the kernel:
  * sessions work on their processes as on any other.
  *
  * The machine never waits for a holder that does not answer: the first time that
- * is up makes the sensor hold nobody until the next %ULP_SENSOR_DONE, and each
+ * is up makes the sensor hold nobody until the next read(), and each
  * thread that passed is counted in a struct ulp_load of %ULP_PLACE_MISSED.
  * A thread that was held in vain is an event too (ulp_netlink.h).
  *
@@ -96,9 +96,10 @@ struct ulp_load {
  * A breakpoint (uprobe) in the file: processes that have it mapped get it now,
  * others when they map it.  One place for each file.  The file stays open, and
  * its file system in use, until the end of the sensor: to disarm some, close it,
- * and arm the others anew.
+ * and arm the others anew.  There is room for 1024; when it is used up, those that
+ * nobody has mapped any more are disarmed.
  *
- * Errors: EBADF, EINVAL, EEXIST, E2BIG (1024 files), ENOMEM, and what the kernel
+ * Errors: EBADF, EINVAL, EEXIST, E2BIG (1024 that are mapped), ENOMEM, and what the kernel
  * says of an instruction that cannot be probed (EINVAL, EOPNOTSUPP, EIO).
  */
 struct ulp_sensor_arm {
