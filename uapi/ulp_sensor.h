@@ -20,7 +20,8 @@
  *                    %ULP_SENSOR_ARM has named
  *
  * read() gives a struct ulp_load for each thread that is held, once: the oldest one of
- * the user (uid) that has the fewest given out and not done; poll() says when there is one.  The thread goes on with %ULP_SENSOR_DONE, when the time of
+ * the user (uid) that has the fewest given out and not done; poll() says when there
+ * is one.  The thread goes on with %ULP_SENSOR_DONE, when the time of
  * ulp_sensor_open is up, when the descriptor is closed (also by the death of its
  * owner), and it dies when it is killed.  Held threads are asleep in the kernel:
  * sessions work on their processes as on any other.
