@@ -193,9 +193,11 @@ static bool is_double(const struct ulp_enabled *list, const struct ulp_enabled_e
 	return false;
 }
 
-static void read_entries(struct ulp_enabled *list, int directory)
+/* 0, or a code that says nothing of the entry: we have run out of something. */
+static int read_entries(struct ulp_enabled *list, int directory)
 {
 	size_t nr = 0;
+	int err = 0;
 
 	for (size_t i = 0; i < list->nr; i++) {
 		struct ulp_enabled_entry *entry = &list->entries[i];
@@ -210,9 +212,12 @@ static void read_entries(struct ulp_enabled *list, int directory)
 		if (entry->code)
 			snprintf(entry->message, sizeof(entry->message), "%s",
 				 ulp_error(list->ctx));
+		if (entry->code == -ENOMEM || entry->code == -EMFILE || entry->code == -ENFILE)
+			err = entry->code;
 		list->entries[nr++] = *entry;
 	}
 	list->nr = nr;
+	return err;
 }
 
 int ulp_enabled_read(struct ulp_context *ctx, const char *directory, struct ulp_enabled **out)
@@ -231,13 +236,15 @@ int ulp_enabled_read(struct ulp_context *ctx, const char *directory, struct ulp_
 	err = open_directory(ctx, list->directory, &fd);
 	if (!err) {
 		err = list_entries(list, fd);
+		if (!err)
+			err = read_entries(list, fd);
 		if (err)
 			ulp_err(ctx, err, "%s: %s", list->directory, strerror(-err));
-		else
-			read_entries(list, fd);
 		close(fd);
+	} else if (err == -ENOENT) {
+		err = 0;
 	}
-	if (err && err != -ENOENT) {
+	if (err) {
 		ulp_enabled_free(list);
 		return err;
 	}

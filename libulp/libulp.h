@@ -597,7 +597,8 @@ struct ulp_enabled_entry {
  * @out: receives it; free with ulp_enabled_free()
  *
  * A damaged entry is in it, and its patch is not.  A directory that does not exist
- * is an empty list.  Return: 0, -ULP_E_PERMISSION (others may write it), -errno.
+ * is an empty list.  Return: 0, -ULP_E_PERMISSION (others may write it), -errno, also
+ * if an entry could not be read for want of memory or descriptors.
  */
 LIBULP_API int ulp_enabled_read(struct ulp_context *ctx, const char *directory,
 				struct ulp_enabled **out) LIBULP_CHECK;

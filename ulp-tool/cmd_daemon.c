@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon.h"
+
+#define READY_NS	30000000000ULL
 
 static volatile sig_atomic_t ended, reload;
 
@@ -123,7 +126,8 @@ static bool list_changed(int fd)
 	return changed;
 }
 
-static int watch_list(struct daemon_state *daemon, int fd)
+/* The directory that has the list's name now: a watch is of what had it. */
+static int watch_list(struct daemon_state *daemon, int fd, int *watch)
 {
 	const uint32_t mask = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO |
 			      IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
@@ -133,60 +137,95 @@ static int watch_list(struct daemon_state *daemon, int fd)
 		p_err(daemon->tool, err, "%s", ulp_error(daemon->tool->ctx));
 		return err;
 	}
-	if (inotify_add_watch(fd, daemon_directory(daemon), mask) >= 0)
+	*watch = inotify_add_watch(fd, daemon_directory(daemon), mask);
+	if (*watch >= 0)
 		return 0;
 	err = -errno;
 	p_err(daemon->tool, err, "%s: %s", daemon_directory(daemon), strerror(-err));
 	return err;
 }
 
-static void reload_list(struct daemon_state *daemon, int inotify)
+static void reload_list(struct daemon_state *daemon, bool ready)
 {
-	daemon_notify("RELOADING=1");
-	/* the same directory has one watch however often that is asked for */
-	watch_list(daemon, inotify);
+	if (ready)
+		daemon_notify("RELOADING=1");
 	if (!look_at_list(daemon) && !daemon->tool->options.only_new)
-		daemon_scan(daemon, false);
-	daemon_notify("READY=1");
+		daemon_scan(daemon);
+	if (ready)
+		daemon_notify("READY=1");
 }
 
-/* Half of the time within which the service manager wants to hear of us; NULL: it does not. */
-static const struct timespec *watchdog(struct timespec *half)
+/* Half of the time within which the service manager wants to hear of us, or what we need. */
+static struct timespec time_to_wake(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 	unsigned long long ns = usec ? strtoull(usec, NULL, 10) * 500 : 0;
 
-	if (!ns || (pid && strtol(pid, NULL, 10) != getpid()))
-		return NULL;
-	*half = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
-	return half;
+	if (!ns || ns > STUCK_NS || (pid && strtol(pid, NULL, 10) != getpid()))
+		ns = STUCK_NS;
+	return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
 }
 
-static void run(struct daemon_state *daemon, int inotify, const sigset_t *mask)
+static void say_ready(const struct daemon_state *daemon)
 {
-	struct pollfd fd = { .fd = inotify, .events = POLLIN };
-	struct timespec half;
-	const struct timespec *wake = watchdog(&half);
+	daemon_say(daemon, SAY_NOTE, "ready");
+	daemon_notify("READY=1");
+}
+
+/*
+ * All processes are looked at before it is ready, but the boot does not wait for ever:
+ * what is started is seen already.
+ */
+static void run(struct daemon_state *daemon, int inotify, int watch, const sigset_t *mask)
+{
+	struct pollfd fds[] = {
+		{ .fd = inotify, .events = POLLIN },
+		{ .fd = daemon->scanned, .events = POLLIN },
+	};
+	const struct timespec wake = time_to_wake();
+	uint64_t begin = daemon_now();
+	int before = watch;
+	bool ready = false;
 
 	while (!ended) {
-		int n;
-
-		if (wake)
-			daemon_notify("WATCHDOG=1");
-		n = ppoll(&fd, 1, wake, mask);
-
-		if (n < 0 && errno != EINTR) {
-			p_err(daemon->tool, -errno, "poll: %s", strerror(errno));
-			return;
+		daemon_notify("WATCHDOG=1");
+		if (ppoll(fds, ARRAY_SIZE(fds), &wake, mask) < 0) {
+			if (errno != EINTR) {
+				p_err(daemon->tool, -errno, "poll: %s", strerror(errno));
+				return;
+			}
+			fds[1].revents = 0;
 		}
-		if ((n > 0 && list_changed(inotify)) || reload) {
+		daemon_replace_stuck(daemon);
+		if (!ready && (fds[1].revents || daemon_now() - begin > READY_NS)) {
+			if (!fds[1].revents)
+				daemon_say(daemon, SAY_WARNING,
+					   "what is running is still being looked at");
+			ready = true;
+			fds[1].fd = -1;
+			say_ready(daemon);
+		}
+		watch_list(daemon, inotify, &watch);
+		if (list_changed(inotify) || reload || watch != before) {
 			reload = 0;
-			reload_list(daemon, inotify);
+			before = watch;
+			reload_list(daemon, ready);
 		}
 	}
 }
 
-static int start(struct daemon_state *daemon, int *inotify)
+/* Each process that is busy takes a descriptor, and each that is looked at some. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int start(struct daemon_state *daemon, int *inotify, int *watch)
 {
 	struct tool *tool = daemon->tool;
 	int err;
@@ -197,7 +236,7 @@ static int start(struct daemon_state *daemon, int *inotify)
 		p_err(tool, err, "inotify: %s", strerror(-err));
 		return err;
 	}
-	err = watch_list(daemon, *inotify);
+	err = watch_list(daemon, *inotify, watch);
 	if (err)
 		return err;
 	err = look_at_list(daemon);
@@ -230,7 +269,7 @@ void cmd_daemon(struct tool *tool)
 		.wake = PTHREAD_COND_INITIALIZER,
 	};
 	sigset_t mask;
-	int inotify;
+	int inotify = -1, watch = -1;
 
 	if (tool->nr_args) {
 		p_usage(tool, "daemon takes no argument '%s'", tool->args[0]);
@@ -238,11 +277,10 @@ void cmd_daemon(struct tool *tool)
 	}
 	mask = catch_signals();
 	daemon.list_ctx = daemon_context(&daemon);
-	if (!start(&daemon, &inotify)) {
-		daemon_scan(&daemon, true);
-		daemon_say(&daemon, SAY_NOTE, "ready");
-		daemon_notify("READY=1");
-		run(&daemon, inotify, &mask);
+	raise_limit();
+	if (!start(&daemon, &inotify, &watch)) {
+		daemon_scan(&daemon);
+		run(&daemon, inotify, watch, &mask);
 		daemon_notify("STOPPING=1");
 		daemon_unlisten();
 	}

@@ -10,7 +10,37 @@
 
 #include "cmds.h"
 
-#define WORKERS_MAX	16
+#define STUCK_NS	10000000000ULL	/* a thread is at a process no longer, or replaced */
+
+/**
+ * struct worker - a thread that looks at processes
+ * @daemon: it belongs to
+ * @run: what it does; returns when it was replaced
+ * @ctx: its own
+ * @options: how to apply
+ * @busy: something that is enabled is to be tried again in the process served last
+ * @blocker: thread that was in its way, 0 unknown
+ * @message: the sentence about it
+ * @pid: process that it is at, 0 none; protected by the daemon's lock as all below
+ * @since: it is
+ * @held: thread that the sensor holds meanwhile, 0 none
+ * @replaced: it was at @pid for too long, and another does its work; changes only then
+ * @next: in daemon_state.workers
+ */
+struct worker {
+	struct daemon_state *daemon;
+	void (*run)(struct worker *worker);
+	struct ulp_context *ctx;
+	struct ulp_options options;
+	bool busy;
+	pid_t blocker;
+	char message[640];
+	pid_t pid;
+	uint64_t since;
+	pid_t held;
+	bool replaced;
+	struct worker *next;
+};
 
 /**
  * struct busy_process - to be tried again, on its way to who does that
@@ -28,34 +58,38 @@ struct busy_process {
  * @sensor: of the module
  * @listener: socket of those who ask by themselves
  * @bell: eventfd, rung when there is one more in @busy
+ * @scanned: eventfd, rung when all processes have been looked at
+ * @waiting: of the thread that tries again
  * @list_lock: protects the list and its context
  * @list_ctx: it is read with
  * @list: the enabled patches
  * @list_changed: when their directory was, before they were read
  * @unread: it could not be read the last time
  * @lock: protects all below
- * @wake: the scanner is to look, or has looked
+ * @workers: the threads
+ * @wake: the scanner is to look
  * @scan_wanted: all processes are to be looked at
- * @scans: how often that was done
+ * @scanning: they are being
  * @busy: processes that a patch could not be applied to yet
- * @held: threads that the sensor holds and we are at, 0 in free places
  */
 struct daemon_state {
 	struct tool *tool;
 	struct ulp_sensor *sensor;
 	int listener;
 	int bell;
+	int scanned;
+	struct waiting *waiting;
 	pthread_mutex_t list_lock;
 	struct ulp_context *list_ctx;
 	struct daemon_list *list;
 	struct timespec list_changed;
 	bool unread;
 	pthread_mutex_t lock;
+	struct worker *workers;
 	pthread_cond_t wake;
 	bool scan_wanted;
-	unsigned int scans;
+	bool scanning;
 	struct busy_process *busy;
-	pid_t held[WORKERS_MAX];
 };
 
 /* One line for the log; quiet drops those that are no warnings. */
@@ -79,22 +113,39 @@ struct daemon_list *daemon_list_get(struct daemon_state *daemon);
 void daemon_list_put(struct daemon_state *daemon, struct daemon_list *list);
 size_t daemon_list_entries(const struct daemon_list *list, const struct ulp_enabled_entry **out);
 
-/* daemon_serve.c: a context whose lines go to the log */
-struct ulp_context *daemon_context(struct daemon_state *daemon);
-/* Starts the threads; 0 or -errno. */
-int daemon_serve(struct daemon_state *daemon);
-/* Has all processes looked at, with @wait until that is done. */
-void daemon_scan(struct daemon_state *daemon, bool wait);
-
-/* A process that is busy, and the thread that was in the way: to be tried again. */
-void daemon_later(struct daemon_state *daemon, pid_t pid, pid_t tid);
-struct worker;
-/* What the thread does that tries again; does not return. */
-void daemon_retry(struct worker *worker, struct daemon_state *daemon);
-/* daemon_serve.c: applies what is enabled; whether something is busy, and by @tid */
-bool worker_is_busy(struct worker *worker, pid_t pid, pid_t *tid);
-/* Nanoseconds of a clock that only goes on. */
+/* daemon_worker.c: nanoseconds of a clock that only goes on; a context for the log */
 uint64_t daemon_now(void);
+struct ulp_context *daemon_context(struct daemon_state *daemon);
+/* A thread that does @run; 0 or -errno. */
+int worker_start(struct daemon_state *daemon, void (*run)(struct worker *worker));
+/* It is at @pid from here to there; false: one that was replaced still is. */
+bool worker_begin(struct worker *worker, pid_t pid);
+void worker_end(struct worker *worker);
+/* The thread that waits for it, or 0; whether one is such a thread. */
+void worker_hold(struct worker *worker, pid_t tid);
+bool daemon_holds(struct daemon_state *daemon, pid_t tid);
+/* Starts others for those that are stuck. */
+void daemon_replace_stuck(struct daemon_state *daemon);
+
+/*
+ * daemon_apply.c: applies what is enabled to a process that is at @place; what is
+ * running anyway is at %ULP_PLACE_MISSED.  Its dynamic linker gets armed, if it is not.
+ * Return: how many were applied, or the code of one that was not.
+ */
+int worker_serve(struct worker *worker, pid_t pid, uint32_t place);
+/* What was busy is tried again when whoever is in the way has gone on. */
+void worker_leave_for_later(struct worker *worker, pid_t pid);
+
+/* daemon_serve.c: starts the threads; 0 or -errno. */
+int daemon_serve(struct daemon_state *daemon);
+
+/* daemon_scan.c: a thread that looks at all processes when it is told to */
+void scan_processes(struct worker *worker);
+void daemon_scan(struct daemon_state *daemon);
+
+/* daemon_later.c: a thread that tries again; a process for it, and who was in the way */
+void retry_busy(struct worker *worker);
+void daemon_later(struct daemon_state *daemon, pid_t pid, pid_t tid);
 
 /* daemon_watch.c: until a thread has run */
 struct thread_watch {

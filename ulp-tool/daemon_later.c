@@ -7,11 +7,13 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "../uapi/ulp_sensor.h"
 #include "daemon.h"
 
 #define PAUSE_NS	5000000ULL	/* between two tries at least; doubles */
 #define PAUSE_MAX_NS	1000000000ULL
 #define UNSEEN_NS	10000000000ULL	/* without having seen anything */
+#define WATCHES_MAX	256		/* a descriptor each; beyond that they wait for pauses */
 
 /**
  * struct late - a process
@@ -28,9 +30,9 @@ struct late {
 	uint64_t pause, tried, due;
 };
 
-/* Known to one thread only. */
+/* Belongs to the thread that tries again, and to the next one if that is replaced. */
 struct waiting {
-	size_t nr, room;
+	size_t nr, room, watches;
 	struct late *late;
 	struct pollfd *fds;	/* one more: the bell */
 };
@@ -48,12 +50,18 @@ void daemon_later(struct daemon_state *daemon, pid_t pid, pid_t tid)
 	eventfd_write(daemon->bell, 1);
 }
 
-static void look_at_thread(struct late *late, pid_t tid)
+static void unwatch(struct waiting *waiting, struct late *late)
+{
+	waiting->watches -= late->watch.fd >= 0;
+	watch_end(&late->watch);
+}
+
+static void look_at_thread(struct waiting *waiting, struct late *late, pid_t tid)
 {
 	if (tid != late->tid || !late->pause) {
-		watch_end(&late->watch);
-		if (tid)
-			watch_begin(&late->watch, tid);
+		unwatch(waiting, late);
+		if (tid && waiting->watches < WATCHES_MAX)
+			waiting->watches += !watch_begin(&late->watch, tid);
 		late->tid = tid;
 		/* it may have run before it was watched */
 		late->due = late->tried + (late->pause ? late->pause : PAUSE_NS);
@@ -81,7 +89,7 @@ static void add(struct waiting *waiting, pid_t pid, pid_t tid)
 	}
 	late = &waiting->late[waiting->nr++];
 	*late = (struct late){ .pid = pid, .watch = NO_WATCH, .tried = daemon_now() };
-	look_at_thread(late, tid);
+	look_at_thread(waiting, late, tid);
 }
 
 static void add_all(struct daemon_state *daemon, struct waiting *waiting)
@@ -135,30 +143,37 @@ static void try_again(struct worker *worker, struct waiting *waiting)
 {
 	for (size_t i = 0; i < waiting->nr;) {
 		struct late *late = &waiting->late[i];
-		pid_t tid;
 
 		if (late->due > daemon_now()) {
 			i++;
 			continue;
 		}
-		if (worker_is_busy(worker, late->pid, &tid)) {
+		worker_serve(worker, late->pid, ULP_PLACE_LINK);
+		if (worker->replaced)
+			return;
+		if (worker->busy) {
+			daemon_say(worker->daemon, SAY_DETAIL, "%s", worker->message);
 			late->tried = daemon_now();
-			look_at_thread(late, tid);
+			look_at_thread(waiting, late, worker->blocker);
 			i++;
 		} else {
-			watch_end(&late->watch);
+			unwatch(waiting, late);
 			*late = waiting->late[--waiting->nr];
 		}
 	}
 }
 
-void daemon_retry(struct worker *worker, struct daemon_state *daemon)
+void retry_busy(struct worker *worker)
 {
-	struct waiting waiting = { 0 };
+	struct daemon_state *daemon = worker->daemon;
 
-	for (;;) {
-		wait_for_any(daemon, &waiting);
-		add_all(daemon, &waiting);
-		try_again(worker, &waiting);
+	if (!daemon->waiting)
+		daemon->waiting = calloc(1, sizeof(*daemon->waiting));
+	if (!daemon->waiting)
+		out_of_memory();
+	while (!worker->replaced) {
+		wait_for_any(daemon, daemon->waiting);
+		add_all(daemon, daemon->waiting);
+		try_again(worker, daemon->waiting);
 	}
 }

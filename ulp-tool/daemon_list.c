@@ -5,8 +5,11 @@
  */
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "daemon.h"
+
+#define TICK_NS		50000000LL	/* longer than two changes can have the same time */
 
 /**
  * struct daemon_list - the enabled patches as they were read
@@ -23,14 +26,25 @@ const char *daemon_directory(const struct daemon_state *daemon)
 	return daemon->tool->options.list ? daemon->tool->options.list : ULP_ENABLED_DIRECTORY;
 }
 
+static const struct timespec unknown = { .tv_nsec = -1 };
+
 /* When something was enabled or disabled last. */
 static struct timespec last_change(const struct daemon_state *daemon)
 {
 	struct stat st;
 
-	if (stat(daemon_directory(daemon), &st))
-		return (struct timespec){ .tv_nsec = -1 };
-	return st.st_mtim;
+	return stat(daemon_directory(daemon), &st) ? unknown : st.st_mtim;
+}
+
+/* Whether another change may come and have the same time. */
+static bool is_recent(const struct timespec *changed)
+{
+	struct timespec now;
+	long long ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ns = (now.tv_sec - changed->tv_sec) * 1000000000LL + now.tv_nsec - changed->tv_nsec;
+	return ns > -TICK_NS && ns < TICK_NS;
 }
 
 static void drop(struct daemon_list *list)
@@ -61,7 +75,7 @@ static int read_list(struct daemon_state *daemon, bool say)
 	}
 	drop(daemon->list);
 	daemon->list = list;
-	daemon->list_changed = changed;
+	daemon->list_changed = is_recent(&changed) ? unknown : changed;
 	return 0;
 }
 
@@ -85,7 +99,8 @@ struct daemon_list *daemon_list_get(struct daemon_state *daemon)
 	struct timespec changed = last_change(daemon);
 
 	pthread_mutex_lock(&daemon->list_lock);
-	if (daemon->unread || changed.tv_sec != daemon->list_changed.tv_sec ||
+	if (daemon->unread || daemon->list_changed.tv_nsec == unknown.tv_nsec ||
+	    changed.tv_sec != daemon->list_changed.tv_sec ||
 	    changed.tv_nsec != daemon->list_changed.tv_nsec)
 		read_list(daemon, !daemon->unread);
 	list = daemon->list;

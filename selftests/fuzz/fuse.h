@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A FUSE file system of one file of zeros, whose pages come late: as much of
- * the protocol as mmap needs.
+ * A FUSE file system of one file of zeros, whose pages come late, or never: as much
+ * of the protocol as mmap needs.
  */
 #ifndef FUZZ_FUSE_H
 #define FUZZ_FUSE_H
@@ -66,6 +66,8 @@ static inline void fuzz_fuse_serve(int fd, struct fuzz_random *random)
 			fuzz_fuse_reply(fd, in->unique, 0, &open_out, sizeof(open_out));
 			break;
 		case FUSE_READ:
+			if (!random)
+				break;
 			usleep(fuzz_below(random, 3000));
 			fuzz_fuse_reply(fd, in->unique, 0, zeros,
 					read_in->size < sizeof(zeros) ? read_in->size :
@@ -85,10 +87,12 @@ static inline void fuzz_fuse_serve(int fd, struct fuzz_random *random)
 	}
 }
 
-/* Mounts it; the process that serves it, or 0 where there is no FUSE. */
-static inline pid_t fuzz_fuse_start(uint64_t seed)
+/*
+ * Mounts it; the process that serves it, or 0 where there is no FUSE.  How late pages
+ * come says @random; with NULL they never do.
+ */
+static inline pid_t fuzz_fuse_start(struct fuzz_random *random)
 {
-	struct fuzz_random random = fuzz_derive(seed, 'f');
 	char options[128];
 	pid_t pid;
 	int fd;
@@ -104,7 +108,7 @@ static inline pid_t fuzz_fuse_start(uint64_t seed)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		fuzz_fuse_serve(fd, &random);
+		fuzz_fuse_serve(fd, random);
 		_exit(0);
 	}
 	close(fd);

@@ -475,6 +475,7 @@ int main(int argc, char **argv)
 {
 	uint64_t seed = setting("SEED", 1), began, end;
 	unsigned int rounds = 0, most = setting("ROUNDS", ~0U), wrong = 0;
+	struct fuzz_random late;
 	pid_t fuse;
 
 	if (argc == 5 && !strcmp(argv[1], "--victim"))
@@ -493,7 +494,8 @@ int main(int argc, char **argv)
 	lseek(kernel_log, 0, SEEK_END);
 	if (system("echo 16 >/proc/sys/vm/nr_hugepages"))
 		ksft_print_msg("no huge pages\n");
-	fuse = fuzz_fuse_start(seed);
+	late = fuzz_derive(seed, 'f');
+	fuse = fuzz_fuse_start(&late);
 	if (!fuse)
 		ksft_print_msg("no FUSE\n");
 
