@@ -249,7 +249,7 @@ apply() {
 	local FILE
 	patch_path "$1"
 	shift
-	tool 0 apply --json -p "${PID[$VICTIM]}" "$@" "$FILE"
+	tool 0 apply --json -p "${PID[$VICTIM]}" --timeout "$LIMIT" "$@" "$FILE"
 	json results.0.status=success results.0.reason=success "results.0.pid=${PID[$VICTIM]}" \
 		results.0.freeze_ns results.0.attempts results.0.threads \
 		summary.success=1 summary.failed=0 summary.skipped=0
@@ -259,7 +259,7 @@ revert() {
 	local FILE
 	patch_path "$1"
 	shift
-	tool 0 revert --json -p "${PID[$VICTIM]}" "$@" "$FILE"
+	tool 0 revert --json -p "${PID[$VICTIM]}" --timeout "$LIMIT" "$@" "$FILE"
 	json results.0.status=success results.0.reason=success "results.0.pid=${PID[$VICTIM]}" \
 		summary.success=1 summary.failed=0 summary.skipped=0
 }

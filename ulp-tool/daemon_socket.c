@@ -17,7 +17,7 @@
 #include "daemon.h"
 
 /* A client that says nothing must not keep others waiting. */
-#define CLIENT_MS	200
+#define CLIENT_S	1
 #define BACKLOG		64
 
 int daemon_listen(void)
@@ -50,7 +50,7 @@ void daemon_unlisten(void)
 
 pid_t daemon_client(int fd)
 {
-	const struct timeval limit = { .tv_usec = 1000 * CLIENT_MS };
+	const struct timeval limit = { .tv_sec = CLIENT_S };
 	char line[ULP_DAEMON_ANSWER_MAX];	/* all of it, or closing would reset */
 	struct ucred peer;
 	socklen_t size = sizeof(peer);

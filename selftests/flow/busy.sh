@@ -171,9 +171,10 @@ test_innocent_threads() {
 	end_victim
 }
 
-# not_worse WHAT PERCENT REFUSED DONE
+# not_worse WHAT PERCENT REFUSED DONE - or no longer than a machine that has other work
+# keeps anybody waiting
 not_worse() {
-	[ $(($3 * 100)) -le $(($4 * $2)) ] ||
+	[ "$3" -le 100000000 ] || [ $(($3 * 100)) -le $(($4 * $2)) ] ||
 		fail "$1 of a refusal: $3 ns, of a success: $4 ns"
 }
 

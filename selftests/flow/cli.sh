@@ -29,7 +29,7 @@ test_lines() {
 	local who
 	lib
 	who="victim_lib \(pid: ${PID[lib]}\)"
-	tool 0 apply -p "${PID[lib]}" "$ANSWER"
+	tool 0 apply -p "${PID[lib]}" --max-freeze 5000000 "$ANSWER"
 	prints "$who: SUCCESS $ANSWER applied \([0-9]+\.[0-9]{3} ms frozen, 1 thread, attempt 1, proof: scan\)"
 	prints 'ulp-tool: 1 succeeded, 0 skipped, 0 failed'
 	lines 2
@@ -81,7 +81,7 @@ test_quiet() {
 
 test_all_keys() {
 	lib
-	tool 0 apply --json -p "${PID[lib]}" "$ANSWER"
+	tool 0 apply --json -p "${PID[lib]}" --max-freeze 5000000 "$ANSWER"
 	json "results.0.pid=${PID[lib]}" results.0.name=victim_lib results.0.action=apply \
 		results.0.dry_run=false results.0.patch=answer results.0.id \
 		"results.0.file=$ANSWER" results.0.status=success results.0.reason=success \
@@ -123,7 +123,7 @@ test_busy() {
 	prints "victim_stack \(pid: ${PID[stack]}\): FAILED $BUSY: busy: thread $tid .*victim_wait.* 0x[0-9a-f]+[ ;].*"
 	prints 'ulp-tool: 0 succeeded, 0 skipped, 1 failed \(1 busy: try again later\)'
 	lib
-	tool 3 apply --json -p 'victim_[!i]*' --retries 0 --disable-threading "$BUSY"
+	tool 3 apply --json -p 'victim_[!i]*' --retries 0 --max-freeze 5000000 --disable-threading "$BUSY"
 	json results.#=2 summary.failed=1
 	tool 1 apply -p "${PID[stack]}" -p 4194303 --retries 1 "$BUSY"
 	prints 'ulp-tool: 0 succeeded, 0 skipped, 2 failed \(1 busy: try again later\)'

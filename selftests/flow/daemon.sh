@@ -85,13 +85,13 @@ httpd() {
 	start_victim client /usr/bin/python3 -c "$CLIENT" $PORT "$OLD_DATE" "$NEW_DATE"
 	phase old
 	for _ in $(seq "$1"); do
-		tool 0 apply --json -p apache2 --retries 500 "$WORK/apr.so"
+		tool 0 apply --json -p apache2 --timeout "$LIMIT" --retries 500 "$WORK/apr.so"
 		# the parent and two children at least
 		[ "$(json_value summary.success)" -ge 3 ] || fail "not all: $(cat "$WORK/out")"
 		json summary.skipped=0
 		phase any
 		phase new
-		tool 0 revert --json -p apache2 --retries 500 "$WORK/apr.so"
+		tool 0 revert --json -p apache2 --timeout "$LIMIT" --retries 500 "$WORK/apr.so"
 		json summary.skipped=0
 		phase any
 		phase old

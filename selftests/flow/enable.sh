@@ -105,20 +105,19 @@ test_writable() {
 test_unreadable() {
 	local warnings i
 	enable loaded
-	coproc exec python3 -uc "import ctypes, os, socket
+	start_victim asks python3 -uc "import ctypes, os, socket
 ctypes.CDLL('$VICTIMS/libloaded.so')
-print()
+print('ready')
 input()
 os.chmod('$(enabled_list)', 0o777)
 s = socket.socket(socket.AF_UNIX)
 s.connect('/run/ulp/daemon')
 s.sendall(b'loaded\n')
-print(s.makefile().read())"
-	read -r <&"${COPROC[0]}"
+print(s.makefile().read().strip())
+input()
+print('EXIT-SUCCESS')"
 	start_daemon --only-new
-	echo >&"${COPROC[1]}"
-	read -r <&"${COPROC[0]}"
-	[ "$REPLY" = "done 1" ] || fail "at the socket: '$REPLY': $(cat "$WORK/daemon")"
+	expect "done 1" go
 	for ((i = 0; i < 20; i++)); do
 		/bin/true || fail "/bin/true: status $?"
 	done
@@ -133,6 +132,7 @@ print(s.makefile().read())"
 	start_victim lib "$VICTIMS/victim_lib"
 	expect 1000 answer 0
 	end_victim
+	VICTIM=asks end_victim
 	end_daemon
 }
 
@@ -283,22 +283,43 @@ ms() {
 	echo $((${EPOCHREALTIME/[.,]/} / 1000))
 }
 
+# pause - likewise
+pause() {
+	read -r -t 0.02 <>"$WORK/idle"
+}
+
+is_stopped() {
+	local stat line
+	for stat in "/proc/$DAEMON/task/"*/stat; do
+		read -r line <"$stat"
+		[[ $line == *") T "* ]] || return 1
+	done
+}
+
+# stop_daemon - returns when all of its threads have stopped
+stop_daemon() {
+	local end=$((SECONDS + LIMIT))
+	mkfifo "$WORK/idle"
+	kill -STOP $DAEMON
+	until is_stopped; do
+		[ $SECONDS -lt $end ] || fail "the daemon does not stop"
+		pause
+	done
+}
+
 # held - start a program that the stopped daemon does not answer for, in HELD;
 # returns when it is held
 held() {
-	local idle end=$((SECONDS + LIMIT)) stack=
-	mkfifo "$WORK/idle"
-	kill -STOP $DAEMON
+	local end=$((SECONDS + LIMIT)) stack=
+	stop_daemon
 	printf 'answer 0\nquit\n' | "$VICTIMS/victim_lib" >"$WORK/held" 2>&1 &
 	HELD=$!
 	STARTED+=($!)
-	exec {idle}<>"$WORK/idle"
 	until [[ $stack == *ulp_trip_end* ]]; do
 		[ $SECONDS -lt $end ] || fail "it is not held: $stack"
-		read -r -t 0.02 -u "$idle"
+		pause
 		stack=$(<"/proc/$HELD/stack")
 	done 2>/dev/null
-	exec {idle}>&-
 }
 
 # Killed: whoever is held goes on at once, and long before the time is up.
@@ -326,7 +347,7 @@ test_killed_in_the_middle() {
 	start_daemon --hold 600
 	for i in $(seq "$n"); do
 		began=$(ms)
-		if [ "$i" -eq $((n / 2)) ]; then
+		if [ "$i" -eq $(((n + 1) / 2)) ]; then
 			kill -KILL $DAEMON &
 		fi
 		start_answers 1000 || start_answers 42 || fail "start $i"
@@ -346,7 +367,7 @@ test_stopped() {
 	"$ULP_TOOL" monitor --json -v --count 1 >"$WORK/out" 2>"$WORK/heard" &
 	STARTED+=($!)
 	loop_until grep -q listening "$WORK/heard"
-	kill -STOP $DAEMON
+	stop_daemon
 	began=$(ms)
 	start_answers 42 || fail "nobody patched it"
 	note "a start took $(($(ms) - began)) ms with the daemon stopped"

@@ -98,10 +98,14 @@ test_without() {
 	end_victim
 }
 
+# is_inside - its other thread is in read()
 is_inside() {
-	grep -qx 0 <(for task in "/proc/${PID[$VICTIM]}/task/"*; do
-		cut -d ' ' -f 1 "$task/syscall"
-	done | tail -n 1)
+	local task
+	for task in "/proc/${PID[$VICTIM]}/task/"*; do
+		[ "${task##*/}" = "${PID[$VICTIM]}" ] ||
+			[ "$(cut -d ' ' -f 1 "$task/syscall")" != 0 ] || return 0
+	done
+	return 1
 }
 
 # So does what is patched for some threads only, on the way there and back.

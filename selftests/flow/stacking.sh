@@ -126,6 +126,12 @@ test_two_revert() {
 	end_victim
 }
 
+applied_by_thread() {
+	"$ULP_TOOL" apply -p "${PID[stack]}" --consistency=thread --timeout=5 "$PATCHES/$1.so" \
+		>"$WORK/out" 2>"$WORK/err"
+	[ $? -eq 4 ]
+}
+
 # What a tool that waits has mapped is not there for others: it goes with that tool.
 test_two_apply() {
 	start_victim stack "$VICTIMS/victim_stack"
@@ -133,7 +139,8 @@ test_two_apply() {
 	in_background apply busy
 	loop_until at_work
 	loop_until images
-	tool 4 apply -p "${PID[stack]}" --consistency=thread --timeout=5 "$PATCHES/busy.so"
+	# it waits for a moment in which the other one is not at it
+	loop_until applied_by_thread busy
 	expect 1120 leave
 	wait "$TOOL" || fail "exit status $?: $(cat "$WORK/out.bg")"
 	tool 0 patches --json -p "${PID[stack]}"

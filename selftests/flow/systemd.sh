@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# timeout: 300
+# timeout: 600
 #
 # The life of the daemon under systemd, from make install on: a systemd of its own, in
 # namespaces, over the file system of this machine; and a daemon of Debian beside it.
@@ -56,7 +56,7 @@ put_down() {
 	[Service]
 	ExecStart=
 	ExecStart=/usr/sbin/ulp-tool daemon --hold 60
-	WatchdogSec=5
+	WatchdogSec=$((5 * ${TIMES:-1}))
 	RestartSec=100ms
 	END
 	: >"$upper/etc/fstab"
