@@ -205,8 +205,8 @@ u32 ulp_stack_check(const struct ulp_plan *plan, struct mm_struct *mm,
 	rcu_read_unlock();
 	/* It died under the check: its stack may be somebody else's by now. */
 	if (stop && !ulp_task_lives_in(task, mm))
-		verdict->reason = ULP_REASON_NONE;
-	if (stop)
+		*verdict = (struct ulp_verdict){ .thread = verdict->thread };
+	else if (stop)
 		ulp_arch_export_regs(task, &check.regs, &verdict->regs);
 	return verdict->reason;
 }

@@ -72,17 +72,7 @@ static int raw_check(int session, struct ulp_transact *args, uint32_t backend, u
 
 static bool is_asleep(pid_t pid, pid_t tid)
 {
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(file);
-	return state == 'S' || state == 'D';
+	return raw_sleep(pid, tid);
 }
 
 /* For raw_call(): tells its tid and sleeps. */

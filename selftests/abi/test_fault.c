@@ -194,7 +194,7 @@ TEST_F_TIMEOUT(fault, unmap_each_passing, 60)
 	struct ulp_transact args;
 	struct ulp_unmap unmap;
 	uint64_t pending;
-	unsigned int i, maps;
+	unsigned int i, maps, again;
 	uint32_t k;
 
 	if (variant->backend != default_backend())
@@ -202,6 +202,8 @@ TEST_F_TIMEOUT(fault, unmap_each_passing, 60)
 	START(victim, 5);
 	maps = raw_nr_maps(self->pid);
 	for (i = 0; i < sizeof(unmap_points) / sizeof(*unmap_points); i++) {
+		again = unmap_points[i].point == ULP_FAULT_CHECK ||
+			unmap_points[i].point == ULP_FAULT_STACK ? 50 : 0;
 		for (k = 0, pending = 0; !pending; k++) {
 			int ret;
 
@@ -218,6 +220,12 @@ TEST_F_TIMEOUT(fault, unmap_each_passing, 60)
 			if (ret)
 				EXPECT_EQ(0, raw_unmap(self->session, FREE_ADDR, RAW_PAGE, &unmap));
 			ASSERT_EQ(maps, raw_nr_maps(self->pid));
+			/* who has not run since the pre-scan is not looked at: maybe nobody is */
+			if (pending && !k && again) {
+				again--;
+				pending = 0;
+				k--;
+			}
 		}
 		EXPECT_TRUE(k > 1 || unmap_points[i].point == ULP_FAULT_FREEZE_LIMIT) {
 			TH_LOG("point %u is never passed", unmap_points[i].point);

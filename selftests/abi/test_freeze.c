@@ -263,38 +263,21 @@ static void sleepers(struct raw_shared *shared)
 	sleeper((void *)PAUSE);
 }
 
-static unsigned int asleep(pid_t pid)
-{
-	char path[64], state;
-	unsigned int i, nr = 0;
-	FILE *file;
-
-	for (i = 0; i <= NR_SLEEPS; i++) {
-		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, pid + i);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		nr += fscanf(file, "%*d (%*[^)]) %c", &state) == 1 && state == 'S';
-		fclose(file);
-	}
-	return nr;
-}
-
 /* No system call ends, and no gate waits for one that never will. */
 TEST_F(freeze, sleepers)
 {
 	int i;
 
 	START(sleepers, NR_SLEEPS + 1);
-	ASSERT_TRUE(RAW_WAIT(asleep(self->pid) == NR_SLEEPS + 1));
+	ASSERT_TRUE(RAW_WAIT(raw_asleep(self->pid) == NR_SLEEPS + 1));
 	for (i = 0; i < FREEZES; i++) {
 		ASSERT_EQ(0, FREEZE());
 		EXPECT_EQ(NR_SLEEPS + 1, raw_gates(self->session));
-		EXPECT_EQ(NR_SLEEPS + 1, asleep(self->pid));
+		EXPECT_EQ(NR_SLEEPS + 1, raw_asleep(self->pid));
 		ASSERT_EQ(0, THAW());
 		EXPECT_EQ(0, raw_gates(self->session));
 	}
-	EXPECT_EQ(NR_SLEEPS + 1, asleep(self->pid));
+	EXPECT_EQ(NR_SLEEPS + 1, raw_asleep(self->pid));
 	EXPECT_EQ(0, self->shared->early);
 	EXPECT_EQ(0, self->shared->wrong);
 }

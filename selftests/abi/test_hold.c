@@ -247,7 +247,7 @@ TEST_F(hold, sleeping)
 	struct ulp_stale stale;
 
 	START(sleeps, 1);
-	ASSERT_TRUE(RAW_WAIT(task_state(self->pid) == 'S'));
+	ASSERT_TRUE(RAW_WAIT(raw_sleep(self->pid, self->pid) == 'S'));
 	HOLD(&args, FOR_EVER);
 	stale = stale_of(&args);
 	ASSERT_EQ(0, hold(self->session, &args, FOR_EVER, &stale, 1));
@@ -278,7 +278,7 @@ TEST_F(hold, sleeping_again)
 
 	START(sleeps, 1);
 	for (int i = 0; i < 2; i++) {
-		ASSERT_TRUE(RAW_WAIT(task_state(self->pid) == 'S'));
+		ASSERT_TRUE(RAW_WAIT(raw_sleep(self->pid, self->pid) == 'S'));
 		args = raw_transact_args();
 		args.backend = backends[i];
 		args.ranges = (uintptr_t)&range;
@@ -293,7 +293,7 @@ TEST_F(hold, sleeping_again)
 		EXPECT_EQ(1, args.out_stale);
 		ASSERT_TRUE(wake(self->pid, self->shared));
 		ASSERT_TRUE(RAW_WAIT(self->shared->count[0] == i + 1));
-		ASSERT_TRUE(RAW_WAIT(task_state(self->pid) == 'S'));
+		ASSERT_TRUE(RAW_WAIT(raw_sleep(self->pid, self->pid) == 'S'));
 		ASSERT_EQ(-EADDRINUSE, raw_transact(self->session, &args));
 		/* where it was: only the stamp tells */
 		EXPECT_EQ(stale.ip, args.out_ip);

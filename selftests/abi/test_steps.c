@@ -194,16 +194,23 @@ static void victim(struct raw_shared *shared)
 	sleeps(NULL);
 }
 
-/* Whether the process is the program that it was to execute. */
+/*
+ * Whether the process is the program that it was to execute.  It has that one's name
+ * only when its old memory is gone, which "exe" does not say.
+ */
 static bool has_executed(pid_t pid, const char *program)
 {
-	char path[64], exe[64];
-	ssize_t size;
+	char path[64], comm[17] = "";
+	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	size = readlink(path, exe, sizeof(exe) - 1);
-	exe[size < 0 ? 0 : size] = 0;
-	return !strcmp(exe, program);
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (fscanf(file, "%16s", comm) != 1)
+		comm[0] = 0;
+	fclose(file);
+	return comm[0] && !strncmp(strrchr(program, '/') + 1, comm, 15);
 }
 
 /* ---- the caller ---- */

@@ -175,15 +175,6 @@ static void very_many_sleep(struct raw_shared *shared)
 	many_sleep(shared);
 }
 
-static unsigned int asleep_in(pid_t pid)
-{
-	unsigned int i, nr = 0;
-
-	for (i = 0; i < 21; i++)
-		nr += is_asleep(pid, pid + i);
-	return nr;
-}
-
 /* The clock counts also where many small stacks are read. */
 TEST_F(check, limit_in_the_check)
 {
@@ -207,7 +198,7 @@ TEST_F(check, sleepers_are_not_read_twice)
 	struct ulp_transact args = raw_transact_args();
 
 	START(many_sleep, 21);
-	ASSERT_TRUE(RAW_WAIT(asleep_in(self->pid) == 21));
+	ASSERT_TRUE(RAW_WAIT(raw_asleep(self->pid) == 21));
 	EXPECT_EQ(0, CHECK(&args, raw_answer, raw_answer_end));
 	EXPECT_EQ(21, args.out_threads);
 	EXPECT_EQ(21, args.out_asleep);
@@ -237,7 +228,7 @@ TEST_F(check, refusal_holds_nobody)
 	struct ulp_transact args = raw_transact_args();
 
 	START(one_of_many, 21);
-	ASSERT_TRUE(RAW_WAIT(asleep_in(self->pid) == 21));
+	ASSERT_TRUE(RAW_WAIT(raw_asleep(self->pid) == 21));
 	EXPECT_EQ(-EADDRINUSE, CHECK(&args, raw_call, raw_call_end));
 	EXPECT_EQ(self->pid, args.out_tid);
 	if (!(variant->flags & ULP_TRANSACT_NO_STAMPS))

@@ -6,6 +6,7 @@
 #ifndef ULP_RAW_H
 #define ULP_RAW_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -310,6 +311,51 @@ static inline int raw_unmap(int session, uint64_t addr, uint64_t length, struct 
 	args->length = length;
 	args->max_freeze_ns = 2000000000;
 	return raw_ioctl(session, ULP_UNMAP, args);
+}
+
+/*
+ * S or D of a thread that sleeps so and has left its CPU, else 0.  The state is there
+ * before that; the kernel waits for it to answer what is in "syscall".
+ */
+static inline char raw_sleep(pid_t pid, pid_t tid)
+{
+	char path[64], state = 0, running;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(file);
+	if (state != 'S' && state != 'D')
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%c", &running) != 1)
+		running = 'r';
+	fclose(file);
+	return running == 'r' ? 0 : state;	/* "running" */
+}
+
+/* How many threads of a process sleep (S).  Their numbers may have gaps. */
+static inline unsigned int raw_asleep(pid_t pid)
+{
+	struct dirent *entry;
+	unsigned int nr = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		nr += raw_sleep(pid, atoi(entry->d_name)) == 'S';
+	if (dir)
+		closedir(dir);
+	return nr;
 }
 
 static inline pid_t raw_gettid(void)

@@ -316,7 +316,7 @@ static uint64_t fuzz_any_length(struct fuzz_thread *t)
 
 	if (fuzz_once_in(&t->random, 20))
 		return FUZZ_PICK(&t->random, odd);
-	return (1 + fuzz_below(&t->random, 6)) * RAW_PAGE;
+	return (1 + fuzz_below(&t->random, FUZZ_LENGTH / RAW_PAGE)) * RAW_PAGE;
 }
 
 static void fuzz_op_map(struct fuzz_thread *t)

@@ -49,6 +49,7 @@ __asm__(".pushsection .text.fuzz,\"ax\",@progbits\n"
 #define FUZZ_KEEP		0x200000000000ULL
 #define FUZZ_DROP		0x300000000000ULL
 #define FUZZ_SLOTS		64
+#define FUZZ_LENGTH		(6 * RAW_PAGE)	/* of a mapping, at most */
 
 static inline uint32_t fuzz_value(uint32_t number)
 {

@@ -270,6 +270,24 @@ TEST_F(preload, messages_damaged)
 	MESSAGES(0, UINT64_MAX);
 }
 
+/* Opens a child that executes: what an exec closes is closed before the environment is there. */
+static int open_executed(FIXTURE_DATA(preload) * self)
+{
+	char path[64], byte;
+	bool has = false;
+	int i, fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)self->child);
+	for (i = 0; !has && i < 10000; i++) {
+		if (i)
+			usleep(1000);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		has = fd >= 0 && read(fd, &byte, 1) == 1;
+		close(fd);
+	}
+	return ulp_target_open(self->ctx, self->child, &self->target);
+}
+
 /* A program with this in its environment, and nothing of the library. */
 static enum ulp_preload_cause early(FIXTURE_DATA(preload) * self, const char *variable)
 {
@@ -292,7 +310,7 @@ static enum ulp_preload_cause early(FIXTURE_DATA(preload) * self, const char *va
 	if (read(ready[0], &byte, 1))
 		return -1;
 	close(ready[0]);
-	if (ulp_target_open(self->ctx, self->child, &self->target))
+	if (open_executed(self))
 		return -1;
 	return ulp_opt_out_early(self->target);
 }
@@ -349,7 +367,7 @@ static enum ulp_preload_cause early_in(FIXTURE_DATA(preload) * self, const char 
 	if (read(ready[0], &byte, 1) != 1 || read(ready[0], &byte, 1))
 		return -1;
 	close(ready[0]);
-	if (ulp_target_open(self->ctx, self->child, &self->target))
+	if (open_executed(self))
 		return -1;
 	return ulp_opt_out_early(self->target);
 }

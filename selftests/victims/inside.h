@@ -29,7 +29,8 @@ struct way {
 static const struct way *inside_ways, *this_way;
 static pthread_t thread;
 static volatile pid_t inside;
-static volatile int spin_stop, in_handler;
+static volatile int *spin_stop;	/* of a page of its own, see is_there() */
+static volatile int in_handler;
 static volatile long returned;
 static int gate[2], handler_gate[2];
 static volatile uintptr_t vdso;
@@ -94,6 +95,19 @@ static void *inside_main(void *arg)
 	return NULL;
 }
 
+/*
+ * Whether the thread is where its way leads: it has read spin_stop, so that the page
+ * of that is there, or it sleeps.  What is done to it earlier finds it on its way.
+ */
+static bool is_there(void)
+{
+	unsigned char resident = 0;
+
+	if (mincore((void *)spin_stop, 4096, &resident))
+		die("mincore");
+	return (resident & 1) || (!this_way->spinning && task_state(inside) == 'S');
+}
+
 static void inside_enter(const char *arg)
 {
 	struct timespec moment = { .tv_nsec = 1000000 };
@@ -107,13 +121,15 @@ static void inside_enter(const char *arg)
 		return;
 	}
 	inside = 0;
-	spin_stop = in_handler = 0;
+	in_handler = 0;
 	returned = 0;
+	/* 0 again, and no page */
+	if (madvise((void *)spin_stop, 4096, MADV_REMOVE))
+		die("madvise");
 	if (pthread_create(&thread, NULL, inside_main, NULL))
 		die("pthread_create");
-	while (!inside)
+	while (!inside || !is_there())
 		sched_yield();
-	nanosleep(&moment, NULL);
 	while (this_way->signalled && !in_handler) {
 		syscall(SYS_tgkill, getpid(), inside, SIGUSR2);
 		nanosleep(&moment, NULL);
@@ -127,7 +143,7 @@ static void inside_enter(const char *arg)
 static void inside_leave(const char *arg)
 {
 	(void)arg;
-	spin_stop = 1;
+	*spin_stop = 1;
 	if (this_way->signalled && this_way->spinning && write(handler_gate[1], "x", 1) != 1)
 		die("write");
 	if (!this_way->spinning && write(gate[1], "x", 1) != 1)
@@ -147,6 +163,9 @@ static void inside_start(const struct way *ways)
 	signal(SIGUSR2, SIG_IGN);
 	if (pipe2(gate, O_CLOEXEC) || pipe2(handler_gate, O_CLOEXEC))
 		die("pipe");
+	spin_stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (spin_stop == MAP_FAILED)
+		die("mmap");
 }
 
 #endif /* INSIDE_H */

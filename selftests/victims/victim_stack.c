@@ -34,7 +34,7 @@ static void way_caller(void)
 
 static void way_spin(void)
 {
-	returned = victim_spin(&spin_stop);
+	returned = victim_spin(spin_stop);
 }
 
 static void way_handler(void)
@@ -57,7 +57,7 @@ static void way_altstack(void)
 static void way_vdso(void)
 {
 	handle_vdso();
-	returned = victim_clock(&spin_stop) != 0;
+	returned = victim_clock(spin_stop) != 0;
 }
 
 /* Jumps out of the function: afterwards it is in no frame, only in old words. */
@@ -73,7 +73,7 @@ static void way_longjmp(void)
 
 	handle(on_escape, 0);
 	if (!sigsetjmp(escape, 1))
-		victim_spin(&spin_stop);
+		victim_spin(spin_stop);
 	in_handler = 1;
 	returned = read(gate[0], &c, 1);
 }
@@ -86,7 +86,7 @@ static void way_cold(void)
 
 static void way_cold_spin(void)
 {
-	returned = victim_cold_spin(&spin_stop);
+	returned = victim_cold_spin(spin_stop);
 }
 
 /* In no function of the library at all. */

@@ -22,7 +22,7 @@ static void sleep_here(void)
 
 static void spin_here(void)
 {
-	while (!spin_stop)
+	while (!*spin_stop)
 		;
 }
 
@@ -60,7 +60,7 @@ static void way_live_spinning(void)
 {
 	long value = 0;
 
-	STALE(value = victim_spin(&spin_stop));
+	STALE(value = victim_spin(spin_stop));
 	returned = value;
 }
 
@@ -137,7 +137,7 @@ static void ask_the_time(void)
 {
 	struct timespec ts;
 
-	while (!spin_stop)
+	while (!*spin_stop)
 		clock_gettime(CLOCK_MONOTONIC, &ts);
 }
 
