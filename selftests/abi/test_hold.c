@@ -117,21 +117,6 @@ static bool wake(pid_t pid, struct raw_shared *shared)
 	return true;
 }
 
-static char task_state(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(file);
-	return state;
-}
-
 #define START(fn, threads) do {							\
 	self->pid = raw_victim(fn, self->shared);				\
 	ASSERT_TRUE(RAW_WAIT(self->shared->ready == (threads)));		\
@@ -616,7 +601,7 @@ TEST_F(hold, stopped_for_tracer)
 	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, self->pid, NULL, NULL));
 	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, self->pid, NULL, NULL));
 	ASSERT_EQ(STOPPED_BY_EVENT, next_stop(self->pid));
-	ASSERT_TRUE(RAW_WAIT(task_state(self->pid) == 't'));
+	ASSERT_TRUE(RAW_WAIT(raw_state(self->pid, self->pid) == 't'));
 	HOLD(&args, FOR_EVER);
 	do {
 		ASSERT_GT(16, nr);
@@ -644,7 +629,7 @@ TEST_F(hold, stopped_for_tracer)
 	EXPECT_NE(regs.rip, moved.rip);
 
 	/* and so does going on */
-	ASSERT_TRUE(RAW_WAIT(task_state(self->pid) == 't'));
+	ASSERT_TRUE(RAW_WAIT(raw_state(self->pid, self->pid) == 't'));
 	HOLD(&args, FOR_EVER);
 	ASSERT_EQ(0, ptrace(PTRACE_DETACH, self->pid, NULL, NULL));
 	EXPECT_TRUE(stands_still(&self->shared->count[0]));

@@ -313,13 +313,10 @@ static inline int raw_unmap(int session, uint64_t addr, uint64_t length, struct 
 	return raw_ioctl(session, ULP_UNMAP, args);
 }
 
-/*
- * S or D of a thread that sleeps so and has left its CPU, else 0.  The state is there
- * before that; the kernel waits for it to answer what is in "syscall".
- */
-static inline char raw_sleep(pid_t pid, pid_t tid)
+/* The letter of a thread's state, 0 if it is gone. */
+static inline char raw_state(pid_t pid, pid_t tid)
 {
-	char path[64], state = 0, running;
+	char path[64], state = 0;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
@@ -329,6 +326,18 @@ static inline char raw_sleep(pid_t pid, pid_t tid)
 	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
 		state = 0;
 	fclose(file);
+	return state;
+}
+
+/*
+ * S or D of a thread that sleeps so and has left its CPU, else 0.  The state is there
+ * before that; the kernel waits for it to answer what is in "syscall".
+ */
+static inline char raw_sleep(pid_t pid, pid_t tid)
+{
+	char path[64], state = raw_state(pid, tid), running;
+	FILE *file;
+
 	if (state != 'S' && state != 'D')
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
