@@ -212,7 +212,7 @@ static int read_entries(struct ulp_enabled *list, int directory)
 		if (entry->code)
 			snprintf(entry->message, sizeof(entry->message), "%s",
 				 ulp_error(list->ctx));
-		if (entry->code == -ENOMEM || entry->code == -EMFILE || entry->code == -ENFILE)
+		if (ulp_is_shortage(entry->code))
 			err = entry->code;
 		list->entries[nr++] = *entry;
 	}

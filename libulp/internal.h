@@ -42,6 +42,12 @@ static inline int ulp_failure(int code)
 /* The same, and whoever reads the caller (a static analyzer, too) sees that it is not 0. */
 #define ulp_err(ctx, code, ...) ulp_failure(ulp_err_store(ctx, code, __VA_ARGS__))
 
+/* We have run out of something: that says nothing of what was looked at. */
+static inline bool ulp_is_shortage(int code)
+{
+	return code == -ENOMEM || code == -EMFILE || code == -ENFILE;
+}
+
 void ulp_log(struct ulp_context *ctx, enum ulp_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

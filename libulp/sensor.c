@@ -105,7 +105,7 @@ int ulp_sensor_arm(struct ulp_sensor *sensor, struct ulp_target *target)
 				      target->name, target->pid) : 0;
 	fd = open_mapped(target, map);
 	/* a static program may be for others only to run */
-	if (fd < 0 && !base && fd != -EMFILE && fd != -ENFILE && fd != -ENOMEM)
+	if (fd < 0 && !base && !ulp_is_shortage(fd))
 		return 0;
 	if (fd < 0)
 		return ulp_err(target->ctx, fd, "%s (pid %d): cannot open %s that it has mapped: %s",

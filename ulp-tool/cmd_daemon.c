@@ -87,11 +87,10 @@ static int look_at_list(struct daemon_state *daemon)
 	struct daemon_list *list;
 	size_t nr, usable = 0;
 	char state[64];
-	int err = daemon_list_read(daemon);
+	int err = daemon_list_read(daemon, &list);
 
 	if (err)
 		return err;
-	list = daemon_list_get(daemon);
 	nr = daemon_list_entries(list, &entries);
 	for (size_t i = 0; i < nr; i++) {
 		if (entries[i].patch)

@@ -106,9 +106,9 @@ void daemon_fail(const struct daemon_state *daemon, const char *what, int err)
 
 /* daemon_list.c: the directory of the enabled patches */
 const char *daemon_directory(const struct daemon_state *daemon);
-/* Reads them anew, and says why not if that fails; 0 or the code. */
-int daemon_list_read(struct daemon_state *daemon);
-/* Them as they are now, behind a first read that did not fail; to be put back. */
+/* Reads them anew, and says why not if that fails; 0 with @out, to be put back, or the code. */
+int daemon_list_read(struct daemon_state *daemon, struct daemon_list **out);
+/* Them as they are now, behind a first read that did not fail; likewise. */
 struct daemon_list *daemon_list_get(struct daemon_state *daemon);
 void daemon_list_put(struct daemon_state *daemon, struct daemon_list *list);
 size_t daemon_list_entries(const struct daemon_list *list, const struct ulp_enabled_entry **out);

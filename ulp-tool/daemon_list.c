@@ -79,12 +79,21 @@ static int read_list(struct daemon_state *daemon, bool say)
 	return 0;
 }
 
-int daemon_list_read(struct daemon_state *daemon)
+/* With the lock held. */
+static struct daemon_list *use(struct daemon_list *list)
+{
+	list->users++;
+	return list;
+}
+
+int daemon_list_read(struct daemon_state *daemon, struct daemon_list **out)
 {
 	int err;
 
 	pthread_mutex_lock(&daemon->list_lock);
 	err = read_list(daemon, true);
+	if (!err)
+		*out = use(daemon->list);
 	pthread_mutex_unlock(&daemon->list_lock);
 	return err;
 }
@@ -103,8 +112,7 @@ struct daemon_list *daemon_list_get(struct daemon_state *daemon)
 	    changed.tv_sec != daemon->list_changed.tv_sec ||
 	    changed.tv_nsec != daemon->list_changed.tv_nsec)
 		read_list(daemon, !daemon->unread);
-	list = daemon->list;
-	list->users++;
+	list = use(daemon->list);
 	pthread_mutex_unlock(&daemon->list_lock);
 	return list;
 }

@@ -4,9 +4,7 @@
  * one waiting as long as it likes, with memory whose file system does not answer: such
  * a thread is replaced by another, and ends when it comes back.
  */
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "daemon.h"
